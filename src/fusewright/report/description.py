@@ -1,0 +1,94 @@
+"""What is there to say of a compiled model? Plain data: `inspect` prints it, `--json` dumps it, tests read it.
+
+Filled by `Session.describe`; holds nothing but names, numbers and reasons, so that it can be stored in an artifact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+Extent = int | str | None
+"""One extent of a shape: a number, the name of an open dimension, or None for an open one without a name."""
+
+
+@dataclass(frozen=True)
+class PortInfo:
+    """An input or output of the model as the user sees it."""
+
+    name: str
+    dtype: str
+    shape: tuple[Extent, ...]
+
+
+@dataclass(frozen=True)
+class NodeInfo:
+    """An original node that a kernel computes: its name in the model file (or "") and its operation."""
+
+    name: str
+    op_type: str
+
+
+@dataclass(frozen=True)
+class KernelInfo:
+    """One call record of the program, in the order of execution.
+
+    `title` is what a person reads ("conv_relu_add 1x64x56x56"); `symbol` is the C function. A kernel that is
+    called `calls` times in a row with other operands counts once. `flop` is the arithmetic of one run of this record
+    (a multiply-add is two); the bytes are those it reads (`bytes_in` activations, `bytes_weights`) and writes
+    (`bytes_out`); `scratch` is bytes per thread, `shares` the number of threads that take part.
+    """
+
+    index: int
+    title: str
+    symbol: str
+    nodes: tuple[NodeInfo, ...]
+    calls: int = 1
+    flop: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    bytes_weights: int = 0
+    scratch: int = 0
+    shares: int = 1
+
+
+@dataclass(frozen=True)
+class MemoryInfo:
+    """Bytes. `arena` is all intermediate tensors of one run at their offsets; `peak` is arena + scratch of all
+    threads + weights: what a session holds beside the caller's arrays."""
+
+    arena: int
+    weights: int
+    peak: int
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A choice that was made or refused where it was known: `what` ("fuse add into conv"), `where` (node names or
+    a kernel's title), and the reason in words."""
+
+    made: bool
+    what: str
+    where: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Description:
+    """All of it. `shapes` are the input shapes that the kernels and the memory are shown for; with an open dimension
+    unbound, `kernels` is empty and `memory` is None, and the rest still holds."""
+
+    model: str
+    target: str
+    threads: int
+    inputs: tuple[PortInfo, ...]
+    outputs: tuple[PortInfo, ...]
+    kernels: tuple[KernelInfo, ...] = ()
+    memory: MemoryInfo | None = None
+    decisions: tuple[Decision, ...] = ()
+    shapes: Mapping[str, tuple[int, ...]] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as JSON-ready dicts, lists, strings and numbers."""
+        return asdict(self)
