@@ -1,0 +1,362 @@
+/* What can a kernel do with one vector of FW_LANES elements, the same text on every instruction set?
+ *
+ * Types are named by element: fw_f32v is FW_LANES floats, fw_f64v is FW_LANES doubles (twice the bytes), and so on.
+ * FW_LANES is 16 (AVX-512), 8 (AVX2) or 4 (SSE2, NEON, plain C); kernels are built with -DFW_LANES=...
+ * Everything is GNU vector extensions (gcc >= 12, clang >= 17); intrinsics stand only where these have no spelling.
+ *
+ * A mask is what a comparison gives: all bits set in each lane where it holds. Masks of 32-bit elements are fw_i32v, of
+ * 64-bit elements fw_i64v.
+ * The suffix _n marks partial access: only the first n lanes (0 <= n <= FW_LANES) touch memory, others load as zero.
+ *
+ * Build with -ffp-contract=fast (or on), never with -ffast-math; with clang on AVX-512 add -mprefer-vector-width=512,
+ * else it may split these vectors in halves; with gcc add -Wno-psabi (it notes an ABI that inlined functions never use).
+ */
+#ifndef FW_VEC_H
+#define FW_VEC_H
+
+#include <stdint.h>
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+#ifndef FW_LANES
+#if defined(__AVX512F__)
+#define FW_LANES 16
+#elif defined(__AVX2__)
+#define FW_LANES 8
+#else
+#define FW_LANES 4
+#endif
+#endif
+#if FW_LANES != 4 && FW_LANES != 8 && FW_LANES != 16
+#error "FW_LANES must be 4, 8 or 16"
+#endif
+
+#define FW_FN static inline __attribute__((always_inline, unused))
+
+/* Every element type once: X(suffix, C type). */
+#define FW_ELEMENTS(X) \
+    X(f32, float) X(f64, double) X(i8, int8_t) X(u8, uint8_t) X(i16, int16_t) X(u16, uint16_t) \
+    X(i32, int32_t) X(u32, uint32_t) X(i64, int64_t) X(u64, uint64_t)
+
+/* Types, splat, full and partial access -------------------------------------------------------------------------- */
+
+#define FW_BITE(k) \
+    if ((k) < FW_LANES && (n & (k))) { \
+        __builtin_memcpy(to + at, from + at, (k) * sizeof *from); \
+        at += (k); \
+    }
+#define FW_BITES FW_BITE(8) FW_BITE(4) FW_BITE(2) FW_BITE(1)
+
+#define FW_DEFINE_ELEMENT(S, T) \
+    typedef T fw_##S##v __attribute__((vector_size(FW_LANES * sizeof(T)))); \
+    typedef T fw_##S##vu __attribute__((vector_size(FW_LANES * sizeof(T)), aligned(1), may_alias)); \
+    FW_FN fw_##S##v fw_splat_##S(T x) { return x - (fw_##S##v){0}; } /* x - 0 keeps -0.0, x + 0 would not */ \
+    FW_FN fw_##S##v fw_load_##S(const void *p) { return *(const fw_##S##vu *)p; } \
+    FW_FN void fw_store_##S(void *p, fw_##S##v v) { *(fw_##S##vu *)p = v; } \
+    FW_FN fw_##S##v fw_load_part_##S(const void *p, int64_t n) { \
+        fw_##S##v v = {0}; \
+        T *to = (T *)&v; \
+        const T *from = (const T *)p; \
+        int at = 0; \
+        if (n == FW_LANES) return fw_load_##S(p); \
+        FW_BITES \
+        return v; \
+    } \
+    FW_FN void fw_store_part_##S(void *p, fw_##S##v v, int64_t n) { \
+        T *to = (T *)p; \
+        const T *from = (const T *)&v; \
+        int at = 0; \
+        if (n == FW_LANES) { fw_store_##S(p, v); return; } \
+        FW_BITES \
+    }
+FW_ELEMENTS(FW_DEFINE_ELEMENT)
+
+/* Partial access by masked instructions where the machine has them, else by halves (at most four copies). */
+#define FW_PARTIAL_GENERIC(S) \
+    FW_FN fw_##S##v fw_load_##S##_n(const void *p, int64_t n) { return fw_load_part_##S(p, n); } \
+    FW_FN void fw_store_##S##_n(void *p, fw_##S##v v, int64_t n) { fw_store_part_##S(p, v, n); }
+
+#if defined(__AVX512F__) && FW_LANES == 16
+#define FW_TAIL_MASK(n) ((__mmask16)((1u << (n)) - 1u))
+#define FW_PARTIAL_32(S, SUFFIX, CAST) \
+    FW_FN fw_##S##v fw_load_##S##_n(const void *p, int64_t n) { \
+        return (fw_##S##v)_mm512_maskz_loadu_##SUFFIX(FW_TAIL_MASK(n), p); \
+    } \
+    FW_FN void fw_store_##S##_n(void *p, fw_##S##v v, int64_t n) { \
+        _mm512_mask_storeu_##SUFFIX(p, FW_TAIL_MASK(n), (CAST)v); \
+    }
+FW_PARTIAL_32(f32, ps, __m512)
+FW_PARTIAL_32(i32, epi32, __m512i)
+FW_PARTIAL_32(u32, epi32, __m512i)
+#elif defined(__AVX2__) && FW_LANES == 8
+FW_FN __m256i fw_tail_mask(int64_t n) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+#define FW_PARTIAL_32(S) \
+    FW_FN fw_##S##v fw_load_##S##_n(const void *p, int64_t n) { \
+        return (fw_##S##v)_mm256_maskload_epi32((const int *)p, fw_tail_mask(n)); \
+    } \
+    FW_FN void fw_store_##S##_n(void *p, fw_##S##v v, int64_t n) { \
+        _mm256_maskstore_epi32((int *)p, fw_tail_mask(n), (__m256i)v); \
+    }
+FW_PARTIAL_32(f32)
+FW_PARTIAL_32(i32)
+FW_PARTIAL_32(u32)
+#else
+FW_PARTIAL_GENERIC(f32)
+FW_PARTIAL_GENERIC(i32)
+FW_PARTIAL_GENERIC(u32)
+#endif
+
+#if defined(__AVX512BW__) && defined(__AVX512VL__) && FW_LANES == 16
+#define FW_PARTIAL_NARROW(S, PREFIX, SUFFIX, CAST) \
+    FW_FN fw_##S##v fw_load_##S##_n(const void *p, int64_t n) { \
+        return (fw_##S##v)PREFIX##_maskz_loadu_##SUFFIX(FW_TAIL_MASK(n), p); \
+    } \
+    FW_FN void fw_store_##S##_n(void *p, fw_##S##v v, int64_t n) { \
+        PREFIX##_mask_storeu_##SUFFIX(p, FW_TAIL_MASK(n), (CAST)v); \
+    }
+FW_PARTIAL_NARROW(i8, _mm, epi8, __m128i)
+FW_PARTIAL_NARROW(u8, _mm, epi8, __m128i)
+FW_PARTIAL_NARROW(i16, _mm256, epi16, __m256i)
+FW_PARTIAL_NARROW(u16, _mm256, epi16, __m256i)
+#else
+FW_PARTIAL_GENERIC(i8)
+FW_PARTIAL_GENERIC(u8)
+FW_PARTIAL_GENERIC(i16)
+FW_PARTIAL_GENERIC(u16)
+#endif
+FW_PARTIAL_GENERIC(f64)
+FW_PARTIAL_GENERIC(i64)
+FW_PARTIAL_GENERIC(u64)
+
+/* 0, 1, 2, ... */
+#if FW_LANES == 16
+#define FW_IOTA {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
+#elif FW_LANES == 8
+#define FW_IOTA {0, 1, 2, 3, 4, 5, 6, 7}
+#else
+#define FW_IOTA {0, 1, 2, 3}
+#endif
+FW_FN fw_f32v fw_iota_f32(void) { return (fw_f32v)FW_IOTA; }
+FW_FN fw_i32v fw_iota_i32(void) { return (fw_i32v)FW_IOTA; }
+FW_FN fw_i64v fw_iota_i64(void) { return (fw_i64v)FW_IOTA; }
+
+/* Bits, select, convert ------------------------------------------------------------------------------------------ */
+
+/* Bitwise select: compilers see through it and emit blends (or masked moves) where the mask is a comparison. */
+#define FW_DEFINE_SELECT(S, MASK) \
+    FW_FN fw_##S##v fw_sel_##S(MASK m, fw_##S##v a, fw_##S##v b) { \
+        return (fw_##S##v)(((MASK)a & m) | ((MASK)b & ~m)); \
+    }
+FW_DEFINE_SELECT(i8, fw_i8v)
+FW_DEFINE_SELECT(u8, fw_i8v)
+FW_DEFINE_SELECT(i16, fw_i16v)
+FW_DEFINE_SELECT(u16, fw_i16v)
+FW_DEFINE_SELECT(i32, fw_i32v)
+FW_DEFINE_SELECT(u32, fw_i32v)
+FW_DEFINE_SELECT(f32, fw_i32v)
+FW_DEFINE_SELECT(i64, fw_i64v)
+FW_DEFINE_SELECT(u64, fw_i64v)
+FW_DEFINE_SELECT(f64, fw_i64v)
+
+/* fw_to_B(v) of any vector type: C's conversion of each lane. Floating to integer truncates; what does not fit gives an
+ * unspecified value, never a trap. Masks convert like integers: all ones stays all ones. */
+#define fw_to_f32(v) __builtin_convertvector(v, fw_f32v)
+#define fw_to_f64(v) __builtin_convertvector(v, fw_f64v)
+#define fw_to_i8(v) __builtin_convertvector(v, fw_i8v)
+#define fw_to_u8(v) __builtin_convertvector(v, fw_u8v)
+#define fw_to_i16(v) __builtin_convertvector(v, fw_i16v)
+#define fw_to_u16(v) __builtin_convertvector(v, fw_u16v)
+#define fw_to_i32(v) __builtin_convertvector(v, fw_i32v)
+#define fw_to_u32(v) __builtin_convertvector(v, fw_u32v)
+#define fw_to_i64(v) __builtin_convertvector(v, fw_i64v)
+#define fw_to_u64(v) __builtin_convertvector(v, fw_u64v)
+
+/* A stored bool is a byte, 0 or 1; fw_bool_from reads any non-zero byte as true. */
+FW_FN fw_u8v fw_bool_from_mask(fw_i32v m) { return fw_to_u8(m & 1); }
+FW_FN fw_u8v fw_bool_from_mask64(fw_i64v m) { return fw_to_u8(m & 1); }
+FW_FN fw_i32v fw_mask_from_bool(fw_u8v b) { return fw_to_i32(b) != 0; }
+FW_FN fw_i64v fw_mask64_from_bool(fw_u8v b) { return fw_to_i64(b) != 0; }
+
+/* Arithmetic ----------------------------------------------------------------------------------------------------- */
+
+#define FW_SIGN_f32 INT32_MIN
+#define FW_SIGN_f64 INT64_MIN
+
+/* Maximum and minimum of floats: NaN if either is NaN. Written so that a constant as the second operand costs one
+ * instruction on x86 (the first compare keeps `a` when unordered, the second folds away); else three. */
+#if defined(__aarch64__) && defined(__has_builtin)
+#if __has_builtin(__builtin_elementwise_maximum)
+#define FW_HAS_MAXIMUM 1
+#endif
+#endif
+#if defined(FW_HAS_MAXIMUM)
+#define FW_MAX(S, I, a, b) __builtin_elementwise_maximum(a, b)
+#define FW_MIN(S, I, a, b) __builtin_elementwise_minimum(a, b)
+#else
+#define FW_PICK(S, I, m, a, b) ((S)(((I)(a) & (I)(m)) | ((I)(b) & ~(I)(m))))
+#define FW_MAX(S, I, a, b) FW_PICK(S, I, (b) != (b), b, FW_PICK(S, I, (b) > (a), b, a))
+#define FW_MIN(S, I, a, b) FW_PICK(S, I, (b) != (b), b, FW_PICK(S, I, (b) < (a), b, a))
+#endif
+
+#define FW_DEFINE_FLOAT(S, M) \
+    FW_FN fw_##S##v fw_max_##S(fw_##S##v a, fw_##S##v b) { return FW_MAX(fw_##S##v, M, a, b); } \
+    FW_FN fw_##S##v fw_min_##S(fw_##S##v a, fw_##S##v b) { return FW_MIN(fw_##S##v, M, a, b); } \
+    FW_FN fw_##S##v fw_fma_##S(fw_##S##v a, fw_##S##v b, fw_##S##v c) { return a * b + c; } \
+    FW_FN fw_##S##v fw_abs_##S(fw_##S##v a) { return (fw_##S##v)((M)a & ~FW_SIGN_##S); } \
+    FW_FN fw_##S##v fw_neg_##S(fw_##S##v a) { return -a; } \
+    FW_FN fw_##S##v fw_copysign_##S(fw_##S##v a, fw_##S##v s) { \
+        return (fw_##S##v)(((M)a & ~FW_SIGN_##S) | ((M)s & FW_SIGN_##S)); \
+    } \
+    FW_FN M fw_isnan_##S(fw_##S##v a) { return a != a; } \
+    FW_FN M fw_isinf_##S(fw_##S##v a) { return fw_abs_##S(a) == __builtin_inff(); } \
+    /* -1, 0 or 1 with the operand's type; NaN stays NaN, as NumPy has it */ \
+    FW_FN fw_##S##v fw_sign_##S(fw_##S##v a) { \
+        fw_##S##v one = fw_copysign_##S(fw_splat_##S(1), a); \
+        return fw_sel_##S((a != 0) & (a == a), one, a); \
+    }
+FW_DEFINE_FLOAT(f32, fw_i32v)
+FW_DEFINE_FLOAT(f64, fw_i64v)
+
+#define FW_DEFINE_INT(S, M) \
+    FW_FN fw_##S##v fw_max_##S(fw_##S##v a, fw_##S##v b) { return fw_sel_##S((M)(a > b), a, b); } \
+    FW_FN fw_##S##v fw_min_##S(fw_##S##v a, fw_##S##v b) { return fw_sel_##S((M)(a < b), a, b); }
+FW_DEFINE_INT(i8, fw_i8v)
+FW_DEFINE_INT(u8, fw_i8v)
+FW_DEFINE_INT(i16, fw_i16v)
+FW_DEFINE_INT(u16, fw_i16v)
+FW_DEFINE_INT(i32, fw_i32v)
+FW_DEFINE_INT(u32, fw_i32v)
+FW_DEFINE_INT(i64, fw_i64v)
+FW_DEFINE_INT(u64, fw_i64v)
+FW_FN fw_i32v fw_abs_i32(fw_i32v a) { return fw_sel_i32(a < 0, (fw_i32v)(0u - (fw_u32v)a), a); }
+FW_FN fw_i64v fw_abs_i64(fw_i64v a) { return fw_sel_i64(a < 0, (fw_i64v)(0u - (fw_u64v)a), a); }
+FW_FN fw_i32v fw_sign_i32(fw_i32v a) { return (a < 0) - (a > 0); }
+FW_FN fw_i64v fw_sign_i64(fw_i64v a) { return (a < 0) - (a > 0); }
+
+/* Rounding and square root: one instruction where there is one. Clang's generic builtins become library calls lane by
+ * lane on SSE2, so that target (and gcc off x86) rounds by adding and taking away 2^23 (2^52), exact below it; larger
+ * values are integers already. */
+#if defined(__clang__) && (defined(__SSE4_1__) || !defined(__SSE2__))
+#define FW_DEFINE_ROUND(S) \
+    FW_FN fw_##S##v fw_floor_##S(fw_##S##v a) { return __builtin_elementwise_floor(a); } \
+    FW_FN fw_##S##v fw_ceil_##S(fw_##S##v a) { return __builtin_elementwise_ceil(a); } \
+    FW_FN fw_##S##v fw_trunc_##S(fw_##S##v a) { return __builtin_elementwise_trunc(a); } \
+    FW_FN fw_##S##v fw_round_##S(fw_##S##v a) { return __builtin_elementwise_roundeven(a); }
+FW_DEFINE_ROUND(f32)
+FW_DEFINE_ROUND(f64)
+#else
+#define FW_INTEGERS_f32 0x1p23f
+#define FW_INTEGERS_f64 0x1p52
+#define FW_DEFINE_ROUND(S) \
+    FW_FN fw_##S##v fw_round_##S(fw_##S##v a) { \
+        fw_##S##v magic = fw_splat_##S(FW_INTEGERS_##S), size = fw_abs_##S(a); \
+        fw_##S##v r = (size + magic) - magic; \
+        return fw_sel_##S(size < magic, fw_copysign_##S(r, a), a); \
+    } \
+    FW_FN fw_##S##v fw_floor_##S(fw_##S##v a) { \
+        fw_##S##v r = fw_round_##S(a); \
+        return fw_copysign_##S(fw_sel_##S(r > a, r - 1, r), a); \
+    } \
+    FW_FN fw_##S##v fw_ceil_##S(fw_##S##v a) { \
+        fw_##S##v r = fw_round_##S(a); \
+        return fw_copysign_##S(fw_sel_##S(r < a, r + 1, r), a); \
+    } \
+    FW_FN fw_##S##v fw_trunc_##S(fw_##S##v a) { \
+        fw_##S##v size = fw_abs_##S(a), r = fw_round_##S(size); \
+        return fw_copysign_##S(fw_sel_##S(r > size, r - 1, r), a); \
+    }
+FW_DEFINE_ROUND(f64)
+#if defined(__AVX512F__) && FW_LANES == 16
+#define FW_ROUND_X86(NAME, MODE) \
+    FW_FN fw_f32v fw_##NAME##_f32(fw_f32v a) { return (fw_f32v)_mm512_roundscale_ps((__m512)a, MODE); }
+#elif defined(__AVX__) && FW_LANES == 8
+#define FW_ROUND_X86(NAME, MODE) \
+    FW_FN fw_f32v fw_##NAME##_f32(fw_f32v a) { return (fw_f32v)_mm256_round_ps((__m256)a, MODE); }
+#endif
+#if defined(FW_ROUND_X86)
+FW_ROUND_X86(round, 8)
+FW_ROUND_X86(floor, 9)
+FW_ROUND_X86(ceil, 10)
+FW_ROUND_X86(trunc, 11)
+#else
+FW_DEFINE_ROUND(f32)
+#endif
+#endif
+
+#if defined(__clang__)
+FW_FN fw_f32v fw_sqrt_f32(fw_f32v a) { return __builtin_elementwise_sqrt(a); }
+FW_FN fw_f64v fw_sqrt_f64(fw_f64v a) { return __builtin_elementwise_sqrt(a); }
+#else
+FW_FN fw_f64v fw_sqrt_f64(fw_f64v a) {
+    for (int i = 0; i < FW_LANES; i++) a[i] = __builtin_sqrt(a[i]);
+    return a;
+}
+#if defined(__AVX512F__) && FW_LANES == 16
+FW_FN fw_f32v fw_sqrt_f32(fw_f32v a) { return (fw_f32v)_mm512_sqrt_ps((__m512)a); }
+#elif defined(__AVX__) && FW_LANES == 8
+FW_FN fw_f32v fw_sqrt_f32(fw_f32v a) { return (fw_f32v)_mm256_sqrt_ps((__m256)a); }
+#elif defined(__SSE2__) && FW_LANES == 4
+FW_FN fw_f32v fw_sqrt_f32(fw_f32v a) { return (fw_f32v)_mm_sqrt_ps((__m128)a); }
+#else
+FW_FN fw_f32v fw_sqrt_f32(fw_f32v a) {
+    for (int i = 0; i < FW_LANES; i++) a[i] = __builtin_sqrtf(a[i]);
+    return a;
+}
+#endif
+#endif
+FW_FN fw_f32v fw_rsqrt_f32(fw_f32v a) { return 1 / fw_sqrt_f32(a); }
+FW_FN fw_f64v fw_rsqrt_f64(fw_f64v a) { return 1 / fw_sqrt_f64(a); }
+FW_FN fw_f32v fw_recip_f32(fw_f32v a) { return 1 / a; }
+FW_FN fw_f64v fw_recip_f64(fw_f64v a) { return 1 / a; }
+
+/* Across the lanes ------------------------------------------------------------------------------------------------ */
+
+/* A tree over halves: the order of additions is fixed by FW_LANES alone. */
+#define FW_DEFINE_ACROSS(NAME, S, T, I, OP) \
+    FW_FN T fw_##NAME##_##S(fw_##S##v v) { \
+        typedef T v4 __attribute__((vector_size(4 * sizeof(T)))); \
+        typedef I m4 __attribute__((unused, vector_size(4 * sizeof(T)))); \
+        typedef T v8 __attribute__((vector_size((FW_LANES > 4 ? 8 : 4) * sizeof(T)))); \
+        typedef I m8 __attribute__((unused, vector_size((FW_LANES > 4 ? 8 : 4) * sizeof(T)))); \
+        FW_ACROSS_8(OP) \
+        FW_ACROSS_4(OP) \
+        v4 x2 = __builtin_shufflevector(x, x, 2, 3, 0, 1); \
+        x = OP(v4, m4, x, x2); \
+        v4 x1 = __builtin_shufflevector(x, x, 1, 0, 3, 2); \
+        x = OP(v4, m4, x, x1); \
+        return x[0]; \
+    }
+#if FW_LANES == 16
+#define FW_ACROSS_8(OP) \
+    v8 w0 = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7); \
+    v8 w1 = __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15); \
+    v8 w = OP(v8, m8, w0, w1);
+#else
+#define FW_ACROSS_8(OP) v8 w = v;
+#endif
+#if FW_LANES >= 8
+#define FW_ACROSS_4(OP) \
+    v4 h0 = __builtin_shufflevector(w, w, 0, 1, 2, 3), h1 = __builtin_shufflevector(w, w, 4, 5, 6, 7); \
+    v4 x = OP(v4, m4, h0, h1);
+#else
+#define FW_ACROSS_4(OP) v4 x = w;
+#endif
+#define FW_ADD(V, M, a, b) ((a) + (b))
+#define FW_MUL(V, M, a, b) ((a) * (b))
+#define FW_IMAX(V, M, a, b) ((V)(((a) & (V)((a) > (b))) | ((b) & ~(V)((a) > (b)))))
+#define FW_IMIN(V, M, a, b) ((V)(((a) & (V)((a) < (b))) | ((b) & ~(V)((a) < (b)))))
+
+#define FW_DEFINE_ACROSS_ALL(S, T, I, MAX, MIN) \
+    FW_DEFINE_ACROSS(hsum, S, T, I, FW_ADD) \
+    FW_DEFINE_ACROSS(hprod, S, T, I, FW_MUL) \
+    FW_DEFINE_ACROSS(hmax, S, T, I, MAX) \
+    FW_DEFINE_ACROSS(hmin, S, T, I, MIN)
+FW_DEFINE_ACROSS_ALL(f32, float, int32_t, FW_MAX, FW_MIN)
+FW_DEFINE_ACROSS_ALL(f64, double, int64_t, FW_MAX, FW_MIN)
+FW_DEFINE_ACROSS_ALL(i32, int32_t, int32_t, FW_IMAX, FW_IMIN)
+FW_DEFINE_ACROSS_ALL(i64, int64_t, int64_t, FW_IMAX, FW_IMIN)
+
+#endif
