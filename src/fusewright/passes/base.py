@@ -1,0 +1,106 @@
+"""What is a pass, and how is a list of them run?
+
+A pass is a frozen dataclass whose fields are its options. It changes the model in place and says whether:
+
+    @dataclass(frozen=True)
+    class RemoveIdentity(Pass):
+        \"\"\"y = Identity(x); use(y) -> use(x)\"\"\"
+        keep_names: bool = True
+
+        def run(self, model: ir.Model, log: Log) -> bool: ...
+
+The model is valid ONNX before and after. A pass never renames or removes a graph input or output, and never
+writes into a weight (weights are shared between copies of a model): it puts a new initializer in its place.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx_ir as ir
+
+from fusewright.graph.decisions import Log
+from fusewright.graph.text import format_model
+
+try:
+    from fusewright.settings import settings
+except ImportError:  # until the settings room is in
+
+    class _Off:
+        debug = 0
+        dump: Path | None = None
+
+    def settings() -> _Off:  # type: ignore[misc]
+        return _Off()
+
+
+class Pass(ABC):
+    """One rewrite of a graph; subclasses are frozen dataclasses."""
+
+    @property
+    def name(self) -> str:
+        """The name in logs and dumps: the class name in kebab case."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "-", type(self).__name__).lower()
+
+    @abstractmethod
+    def run(self, model: ir.Model, log: Log) -> bool:
+        """Rewrite `model` in place; True when anything changed."""
+
+
+@dataclass(frozen=True)
+class Repeat(Pass):
+    """Runs a list of passes again and again until none changes anything (or `limit` rounds have passed)."""
+
+    passes: tuple[Pass, ...]
+    limit: int = 8
+
+    def run(self, model: ir.Model, log: Log) -> bool:
+        changed = False
+        for _ in range(self.limit):
+            if not run_passes(model, self.passes, log):
+                break
+            changed = True
+        return changed
+
+
+def run_passes(model: ir.Model, passes: Sequence[Pass], log: Log) -> bool:
+    """Run `passes` in order on `model`, in place; True when any of them changed it.
+
+    FUSEWRIGHT_DEBUG=1 prints names and times to stderr, 2 also the graph after each change, 3 also decisions.
+    FUSEWRIGHT_DUMP=DIR writes NN-pass.onnx after each change.
+    """
+    debug, dump = settings().debug, settings().dump
+    changed_any = False
+    for step in passes:
+        if isinstance(step, Repeat):  # its members report for themselves
+            changed_any |= step.run(model, log)
+            continue
+        seen = len(log.decisions)
+        start = time.perf_counter()
+        with log.within(step.name):
+            changed = step.run(model, log)
+        seconds = time.perf_counter() - start
+        changed_any |= changed
+        if debug >= 1:
+            line = f"{step.name:<28} {1e3 * seconds:8.1f} ms  {len(model.graph):5d} nodes"
+            print(f"{line}  {'changed' if changed else '-'}", file=sys.stderr)
+        if debug >= 3:
+            for decision in log.decisions[seen:]:
+                print(f"  {decision}", file=sys.stderr)
+        if changed and debug >= 2:
+            print(format_model(model), file=sys.stderr)
+        if changed and dump is not None:
+            _write(model, dump / f"{log.steps:02d}-{step.name}.onnx")
+        log.steps += 1
+    return changed_any
+
+
+def _write(model: ir.Model, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ir.save(model, path)
