@@ -1,0 +1,36 @@
+"""What must a schedule, a printer and a compiler know of a processor? Pure data; nothing here decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Target:
+    """One instruction set on one machine.
+
+    `lanes` counts float32 in a vector register; `features` are processor flags as Linux spells them in
+    /proc/cpuinfo, all of which a machine must have to run the code. `cflags` suit clang (and its build in
+    ziglang), `gcc_flags` suit gcc. Cache sizes are bytes of one core.
+    """
+
+    name: str
+    arch: str
+    triple: str
+    lanes: int
+    vector_registers: int
+    fma: bool
+    features: frozenset[str] = frozenset()
+    cflags: tuple[str, ...] = ()
+    gcc_flags: tuple[str, ...] = ()
+    l1_bytes: int = 32 * 1024
+    l2_bytes: int = 512 * 1024
+
+    @property
+    def vector_bytes(self) -> int:
+        """Bytes of one vector register."""
+        return self.lanes * 4
+
+    def __post_init__(self) -> None:
+        if self.lanes <= 0 or self.lanes & (self.lanes - 1):
+            raise ValueError(f"target {self.name}: lanes must be a power of two, got {self.lanes}")
