@@ -1,0 +1,1 @@
+"""Which models is Fusewright checked with, and where does each come from?"""
