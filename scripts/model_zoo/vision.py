@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -25,6 +26,16 @@ def picture_input() -> torch.Tensor:
     return torch.from_numpy(pictures.normalised(pictures.photograph(SIZE, SIZE)))
 
 
+def calibration_batch() -> torch.Tensor:
+    """Photographs and white noise, so that neither makes activations blow up later."""
+    rng = np.random.default_rng(SEED)
+    kinds = []
+    for seed in range(CALIBRATION_PICTURES):
+        kinds.append(pictures.normalised(pictures.photograph(SIZE, SIZE, seed)))
+        kinds.append(rng.standard_normal((1, 3, SIZE, SIZE)).astype(np.float32))
+    return torch.from_numpy(np.concatenate(kinds))
+
+
 def torchvision_classifier(name: str, plain: bool, wheels: Path) -> tuple[bytes, Arrays]:
     """`name` of torchvision.models with random weights of a fixed seed; input `x`, output `logits`.
 
@@ -36,8 +47,7 @@ def torchvision_classifier(name: str, plain: bool, wheels: Path) -> tuple[bytes,
     torch.manual_seed(SEED)
     module: nn.Module = getattr(torchvision.models, name)(weights=None)
     perturb_constants(module, SEED)
-    batch = [pictures.normalised(pictures.photograph(SIZE, SIZE, s)) for s in range(CALIBRATION_PICTURES)]
-    calibrate_batch_norm(module, torch.cat([torch.from_numpy(p) for p in batch]))
+    calibrate_batch_norm(module, calibration_batch())
     x = picture_input()
     return to_onnx(module, {"x": x}, ["logits"], optimize=not plain), {"x": x.numpy()}
 
