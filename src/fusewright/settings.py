@@ -89,7 +89,7 @@ SETTINGS: tuple[Setting, ...] = (
         "a directory to write NN-pass.onnx after each pass and kernel-NN.c for each kernel into",
     ),
     Setting(
-        "FUSEWRIGHT_CACHE_DIR", "cache_dir", _path, user_cache_dir, "fusewright/ in the user's cache directory",
+        "FUSEWRIGHT_CACHE_DIR", "cache_dir", _path, user_cache_dir, "fusewright/ in the user's caches",
         "the directory where compiled kernels are kept",
     ),
     Setting(
