@@ -1,0 +1,246 @@
+"""How is a kernel spelled in C? One text for every instruction set; the vector types and functions are in fw_kernel.h."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from dataclasses import dataclass
+
+from fusewright.codegen.c_ops import scalar_op, vector_op
+from fusewright.errors import InternalError
+from fusewright.kernel.expr import Arg, Buffer, Const, Expr, Load, Op, Var, children
+from fusewright.kernel.loops import Assign, CallC, Comment, Define, For, If, Kernel, Stmt, Store
+
+C_TYPES = {
+    "bool": "uint8_t", "i8": "int8_t", "u8": "uint8_t", "i16": "int16_t", "u16": "uint16_t", "i32": "int32_t",
+    "u32": "uint32_t", "i64": "int64_t", "u64": "uint64_t", "f16": "_Float16", "bf16": "uint16_t",
+    "f32": "float", "f64": "double",
+}  # fmt: skip
+VALUE_TYPES = {**C_TYPES, "bf16": "float"}  # a bfloat16 is stored in 16 bits and computed with in 32
+LONG_LINE = 90  # a longer expression gets a name
+
+
+@dataclass(frozen=True)
+class Printed:
+    """The C text of one kernel, its symbol, and the run-time integers in the order of `n[]`."""
+
+    symbol: str
+    text: str
+    args: tuple[int, ...]
+
+
+def print_kernel(kernel: Kernel) -> Printed:
+    """The function of `kernel`; the symbol is its name and a hash of its text, so equal kernels are one."""
+    printer = _Printer()
+    printer.block(kernel.body, 1)
+    head = [f"    {_pointer(b)} = p[{i}];" for i, b in enumerate(kernel.buffers)]
+    head += [
+        f"    {C_TYPES[b.dtype]} *{b.name} = ({C_TYPES[b.dtype]} *)(scratch + {b.offset});"
+        for b in kernel.scratch_buffers
+    ]
+    head += [f"    const int64_t n{i} = n[{i}];" for i in range(len(printer.args))]
+    unused = "    (void)p, (void)n, (void)lo, (void)hi, (void)scratch;"
+    body = "\n".join([*head, unused, *printer.lines])
+    symbol = f"fw_{kernel.name}_{hashlib.sha256(body.encode()).hexdigest()[:12]}"
+    text = f"void {symbol}(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {{\n{body}\n}}\n"
+    return Printed(symbol, text, tuple(a.value for a in printer.args))
+
+
+def _pointer(b: Buffer) -> str:
+    qualifier = "const " if b.role == "in" else ""
+    return f"{qualifier}{C_TYPES[b.dtype]} *restrict {b.name}"
+
+
+def c_type(x: Expr) -> str:
+    if not x.vec:
+        return VALUE_TYPES[x.dtype]
+    return "fw_i32v" if x.dtype == "bool" else f"fw_{x.dtype}v"
+
+
+class _Printer:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.args: list[Arg] = []
+        self.arg_names: dict[int, str] = {}
+        self.names: dict[int, str] = {}  # id(Var or shared node) -> C name
+        self.used: Counter[str] = Counter()
+        self.keep: list[Expr] = []  # nodes named by id must stay alive
+        self.depth = 1
+        self.counts: Counter[int] = Counter()
+
+    # -- statements -------------------------------------------------------------------------------------------
+    def block(self, body: list[Stmt], depth: int) -> None:
+        outer, self.depth = self.depth, depth
+        for statement in body:
+            self.statement(statement)
+        self.depth = outer
+
+    def line(self, text: str) -> None:
+        self.lines.append("    " * self.depth + text)
+
+    def statement(self, s: Stmt) -> None:
+        if isinstance(s, For):
+            self.prepare(s.start, s.stop, s.step)
+            start, stop, step = self.text(s.start), self.text(s.stop), self.text(s.step)
+            v = self.fresh(s.var)
+            advance = f"{v}++" if step == "1" else f"{v} += {step}"
+            self.line(f"for (int64_t {v} = {start}; {v} < {stop}; {advance}) {{")
+            self.scope(s.body)
+            self.line("}")
+        elif isinstance(s, Define):
+            self.prepare(s.value)
+            value = self.text(s.value)
+            constant = "" if s.mutable else "const "
+            kind = c_type(s.var)
+            self.line(f"{constant}{kind} {self.fresh(s.var)} = {value};")
+        elif isinstance(s, Assign):
+            self.prepare(s.value)
+            self.line(f"{self.names[id(s.var)]} = {self.text(s.value)};")
+        elif isinstance(s, Store):
+            self.prepare(s.index, s.value, *(() if s.count is None else (s.count,)))
+            self.store(s)
+        elif isinstance(s, If):
+            self.prepare(s.condition)
+            self.line(f"if ({_strip(self.text(s.condition))}) {{")
+            self.scope(s.then)
+            if s.otherwise:
+                self.line("} else {")
+                self.scope(s.otherwise)
+            self.line("}")
+        elif isinstance(s, CallC):
+            self.prepare(*(a for a in s.args if isinstance(a, Expr)))
+            args = ", ".join(self.text(a) if isinstance(a, Expr) else a.name for a in s.args)
+            self.line(f"{s.name}({args});")
+        elif isinstance(s, Comment):
+            self.line(f"/* {s.text.replace('*/', '')} */")
+        else:
+            raise InternalError(f"no C form of statement {type(s).__name__}")
+
+    def scope(self, body: list[Stmt]) -> None:
+        """Temporaries made inside a block are unknown after it."""
+        names = dict(self.names)
+        self.block(body, self.depth + 1)
+        self.names = names
+
+    def store(self, s: Store) -> None:
+        value, where = self.text(s.value), _strip(self.text(s.index))
+        name, dtype = s.buffer.name, s.buffer.dtype
+        if not s.value.vec:
+            if dtype == "bf16":
+                value = f"fws_bf16_bits({value})"
+            self.line(f"{name}[{where}] = {_strip(value)};")
+            return
+        kind = dtype
+        if dtype == "bool":
+            kind, value = "u8", f"fw_bool_from_mask({value})"
+        if s.index.vec:
+            count = "FW_LANES" if s.count is None else self.text(s.count)
+            self.line(f"fw_scatter_{kind}({name}, {where}, {_strip(value)}, {count});")
+        elif s.count is None:
+            self.line(f"fw_store_{kind}({name} + {where}, {_strip(value)});")
+        else:
+            self.line(f"fw_store_{kind}_n({name} + {where}, {_strip(value)}, {self.text(s.count)});")
+
+    # -- names ------------------------------------------------------------------------------------------------
+    def unique(self, wanted: str) -> str:
+        self.used[wanted] += 1
+        return wanted if self.used[wanted] == 1 else f"{wanted}_{self.used[wanted]}"
+
+    def fresh(self, var: Var) -> str:
+        if var.name in ("lo", "hi"):
+            return var.name
+        self.names[id(var)] = self.unique(var.name)
+        self.keep.append(var)
+        return self.names[id(var)]
+
+    def prepare(self, *roots: Expr) -> None:
+        """Give a name to what the statement's expressions use more than once."""
+        counts: Counter[int] = Counter()
+
+        def count(e: Expr) -> None:
+            counts[id(e)] += 1
+            if counts[id(e)] == 1 and id(e) not in self.names:
+                for c in children(e):
+                    count(c)
+
+        for r in roots:
+            count(r)
+        self.counts = counts
+
+    def text(self, e: Expr) -> str:
+        if isinstance(e, Var) and e.name in ("lo", "hi"):
+            return e.name
+        if id(e) in self.names:
+            return self.names[id(e)]
+        if isinstance(e, Const):
+            return _constant(e)
+        if isinstance(e, Arg):
+            if id(e) not in self.arg_names:
+                self.arg_names[id(e)] = f"n{len(self.args)}"
+                self.args.append(e)
+            return self.arg_names[id(e)]
+        if isinstance(e, Var):
+            raise InternalError(f"variable {e.name} is used outside its scope")
+        spelled = self.load(e) if isinstance(e, Load) else self.op(e)
+        if self.counts[id(e)] > 1 or len(spelled) > LONG_LINE:
+            name = self.unique("t")
+            self.line(f"const {c_type(e)} {name} = {_strip(spelled)};")
+            self.names[id(e)] = name
+            self.keep.append(e)
+            return name
+        return spelled
+
+    def load(self, e: Load) -> str:
+        where, name, dtype = _strip(self.text(e.index)), e.buffer.name, e.dtype
+        if not e.vec:
+            return f"fws_bf16_value({name}[{where}])" if dtype == "bf16" else f"{name}[{where}]"
+        kind = "u8" if dtype == "bool" else dtype
+        if e.index.vec:
+            count = "FW_LANES" if e.count is None else self.text(e.count)
+            spelled = f"fw_gather_{kind}({name}, {where}, {count})"
+        elif e.count is None:
+            spelled = f"fw_load_{kind}({name} + {where})"
+        else:
+            spelled = f"fw_load_{kind}_n({name} + {where}, {self.text(e.count)})"
+        return f"fw_mask_from_bool({spelled})" if dtype == "bool" else spelled
+
+    def op(self, e: Expr) -> str:
+        if not isinstance(e, Op):
+            raise InternalError(f"no C form of {type(e).__name__}")
+        args = [self.text(a) for a in e.args]
+        if not e.vec:
+            return scalar_op(e, args)
+        return vector_op(e, args)
+
+
+def _strip(text: str) -> str:
+    """Without the outermost pair of brackets."""
+    if not (text.startswith("(") and text.endswith(")")):
+        return text
+    depth = 0
+    for i, c in enumerate(text):
+        depth += (c == "(") - (c == ")")
+        if depth == 0 and i < len(text) - 1:
+            return text
+    return text[1:-1]
+
+
+def _constant(e: Const) -> str:
+    v = e.value
+    if e.dtype == "bool":
+        return "1" if v else "0"
+    if e.dtype in ("f32", "f64", "f16", "bf16"):
+        suffix = "" if e.dtype == "f64" else "f"
+        cast = "(_Float16)" if e.dtype == "f16" else ""
+        if math.isnan(v):
+            return f'{cast}__builtin_nan{suffix}("")'
+        if math.isinf(v):
+            return f"({'-' if v < 0 else ''}{cast}__builtin_inf{suffix}())"
+        text = f"{float(v)!r}{suffix}" if v == int(v) and abs(v) < 1e6 else f"{float(v).hex()}{suffix}"
+        return f"({cast}{text})" if text.startswith("-") or cast else text
+    if e.dtype == "u64":
+        return f"{int(v)}u"
+    if e.dtype == "i64" and v == -(2**63):
+        return "INT64_MIN"
+    return f"({int(v)})" if v < 0 else f"{int(v)}"

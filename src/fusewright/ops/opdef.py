@@ -1,0 +1,75 @@
+"""What is an operation to the compiler? Its meaning as a function on tensors, and how it behaves among others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from fusewright.kernel.tensor import Tensor
+
+
+class Kind(Enum):
+    """The trait by which passes and schedules treat an operation; they never ask for its name."""
+
+    ELEMENTWISE = "elementwise"  # each element from the broadcast elements of the inputs; fuses anywhere
+    REDUCTION = (
+        "reduction"  # reductions along axes, with elementwise work around them (Softmax, LayerNormalization)
+    )
+    MOVEMENT = "movement"  # each element is some element of an input (or a constant): index maps, gathers
+    VIEW = "view"  # the same elements under other dimensions: no kernel where the memory's order allows it
+    CONTRACTION = "contraction"  # sums of products: matmul, convolution
+    WINDOW = "window"  # pooling: each channel by itself over a sliding window
+    CUSTOM = "custom"  # a schedule of its own, no fusion
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where an operation is applied: its attributes (with the schema's defaults) and its outputs.
+
+    `constants` holds the inputs that `OpDef.constants` demands, by position; `dtypes` as in `kernel.expr`.
+    """
+
+    op_type: str
+    attributes: Mapping[str, Any]
+    shapes: tuple[tuple[int, ...], ...]
+    dtypes: tuple[str, ...]
+    constants: Mapping[int, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the first output."""
+        return self.shapes[0]
+
+    @property
+    def dtype(self) -> str:
+        return self.dtypes[0]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The attribute, or `default` when the node does not give it."""
+        return self.attributes.get(name, default)
+
+
+Lower = Callable[..., Tensor | tuple[Tensor, ...]]
+
+
+@dataclass(frozen=True)
+class OpDef:
+    """One operation of ONNX.
+
+    `lower(site, *inputs)` gives the output tensor (or a tuple of them); an absent optional input is None, a constant
+    one (its position in `constants`) too: read it from `site.constants`. Kinds CONTRACTION, WINDOW and CUSTOM have no
+    `lower`: a schedule knows them by `schedule`.
+    `supports(site)` gives None, or the reason why this use is not supported.
+    """
+
+    name: str
+    kind: Kind
+    lower: Lower | None = None
+    constants: tuple[int, ...] = ()
+    schedule: str = ""
+    supports: Callable[[Site], str | None] = lambda site: None
+    domain: str = ""

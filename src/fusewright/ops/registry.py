@@ -1,0 +1,18 @@
+"""Which operations are there? One list, gathered from the families."""
+
+from __future__ import annotations
+
+from fusewright.ops import elementwise, structured
+from fusewright.ops.opdef import OpDef
+
+FAMILIES: tuple[tuple[OpDef, ...], ...] = (
+    elementwise.OPS,
+    structured.OPS,
+)
+
+OPS: dict[tuple[str, str], OpDef] = {(d.domain, d.name): d for family in FAMILIES for d in family}
+
+
+def find(domain: str, op_type: str) -> OpDef | None:
+    """The declaration of an operation, or None where there is none."""
+    return OPS.get(("" if domain == "ai.onnx" else domain, op_type))
