@@ -8,9 +8,28 @@ import onnx_ir as ir
 
 from fusewright.graph.copy import shallow_copy
 from fusewright.graph.decisions import Log
-from fusewright.passes.base import Pass, run_passes
+from fusewright.passes.base import Pass, Repeat, run_passes
+from fusewright.passes.fold_affine import FoldAffine
+from fusewright.passes.fold_pad import FoldPad
+from fusewright.passes.merge_common import MergeCommon
+from fusewright.passes.merge_transposes import MergeTransposes
+from fusewright.passes.merge_views import MergeViews
+from fusewright.passes.remove_dead import RemoveDead
+from fusewright.passes.remove_no_ops import RemoveNoOps
 
-OPTIMIZE: tuple[Pass, ...] = ()
+OPTIMIZE: tuple[Pass, ...] = (
+    Repeat(
+        (
+            RemoveNoOps(),
+            MergeCommon(),
+            FoldAffine(),
+            FoldPad(),
+            MergeTransposes(),
+            MergeViews(),
+            RemoveDead(),
+        )
+    ),
+)
 """Once a model, before any shape is known."""
 
 
