@@ -22,7 +22,7 @@ TORCHVISION = (
     "convnext_tiny",
     "vit_b_16",
 )
-PLAIN = {  # exported without the exporter's optimiser: batch normalisation and its clutter are still there
+WITH_BATCH_NORM = {  # exported so that batch normalisation is still a node of its own
     "resnet18",
     "resnet50",
     "mobilenet_v2",
@@ -80,7 +80,7 @@ def entries() -> list[Entry]:
             name,
             "torchvision, random weights",
             IMAGE,
-            _vision("torchvision_classifier", name, name in PLAIN),
+            _vision("torchvision_classifier", name, name in WITH_BATCH_NORM),
         )
         for name in TORCHVISION
     }

@@ -8,6 +8,7 @@ import logging
 import warnings
 from typing import Any
 
+import onnxscript.optimizer
 import torch
 from torch import nn
 
@@ -53,12 +54,12 @@ def to_onnx(
     inputs: dict[str, torch.Tensor],
     outputs: list[str],
     dynamic: dict[str, dict[int, Any]] | None = None,
-    optimize: bool = True,
+    keep_batch_norm: bool = False,
 ) -> bytes:
     """The module as one serialised ONNX file with its weights inside; inputs are passed by position.
 
-    `optimize=False` turns off the exporter's own optimiser, which folds batch normalisation away before
-    Fusewright sees it.
+    The exporter's own optimiser folds batch normalisation into convolutions. With `keep_batch_norm` it stays
+    off, so that Fusewright meets the normalisations; only constants are folded, as peers need for folding.
     """
     module.eval()
     dynamic_shapes = None if dynamic is None else tuple(dynamic.get(name, {}) for name in inputs)
@@ -72,9 +73,12 @@ def to_onnx(
             input_names=list(inputs),
             output_names=outputs,
             dynamic_shapes=dynamic_shapes,
-            optimize=optimize,
+            optimize=not keep_batch_norm,
             verbose=False,
         )
     if program is None:
         raise RuntimeError("torch.onnx.export returned no program")
+    if keep_batch_norm:
+        onnxscript.optimizer.fold_constants(program.model)
+        onnxscript.optimizer.remove_unused_nodes(program.model)
     return bytes(program.model_proto.SerializeToString())

@@ -36,11 +36,8 @@ def calibration_batch() -> torch.Tensor:
     return torch.from_numpy(np.concatenate(kinds))
 
 
-def torchvision_classifier(name: str, plain: bool, wheels: Path) -> tuple[bytes, Arrays]:
-    """`name` of torchvision.models with random weights of a fixed seed; input `x`, output `logits`.
-
-    `plain`: as the exporter writes it before its own optimiser folds batch normalisation away.
-    """
+def torchvision_classifier(name: str, keep_batch_norm: bool, wheels: Path) -> tuple[bytes, Arrays]:
+    """`name` of torchvision.models with random weights of a fixed seed; input `x`, output `logits`."""
     declare_missing_operations()
     import torchvision  # type: ignore[import-untyped]  # ships no types
 
@@ -49,7 +46,7 @@ def torchvision_classifier(name: str, plain: bool, wheels: Path) -> tuple[bytes,
     perturb_constants(module, SEED)
     calibrate_batch_norm(module, calibration_batch())
     x = picture_input()
-    return to_onnx(module, {"x": x}, ["logits"], optimize=not plain), {"x": x.numpy()}
+    return to_onnx(module, {"x": x}, ["logits"], keep_batch_norm=keep_batch_norm), {"x": x.numpy()}
 
 
 def efficientnet_lite0(wheels: Path) -> tuple[bytes, Arrays]:
@@ -68,4 +65,4 @@ def efficientnet_lite0(wheels: Path) -> tuple[bytes, Arrays]:
     module: nn.Module = EfficientNet.from_name("efficientnet-lite0")
     module.load_state_dict(state)
     x = picture_input()
-    return to_onnx(module, {"x": x}, ["logits"], optimize=False), {"x": x.numpy()}
+    return to_onnx(module, {"x": x}, ["logits"], keep_batch_norm=True), {"x": x.numpy()}
