@@ -1,0 +1,311 @@
+"""Which shape and type does every value have, and which values are known before the run?
+
+One walk in order: each node gets the types of its outputs from those of its inputs, and a node whose inputs are
+all constant is computed at once and disappears. Shape computations vanish this way as soon as the inputs' shapes
+are numbers, because `Shape` of a known shape is a constant like any other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import onnx_ir as ir
+
+from fusewright.errors import InternalError, ShapeError, UnsupportedError
+from fusewright.graph.branches import inline_branch
+from fusewright.graph.decisions import Log
+from fusewright.graph.edit import add_constant, take_over
+from fusewright.graph.evaluate import Array, broadcast_view, can_evaluate, evaluate
+from fusewright.graph.node_types import (
+    Data,
+    Dim,
+    InferenceError,
+    Type,
+    has_schema,
+    infer_outputs,
+    suggestions,
+)
+from fusewright.graph.opset import opset_of
+
+FOLD_LIMIT = 1 << 20
+"""Bytes of a folded constant, unless it replaces constants at least as large: folding must not grow a model."""
+
+MAX_DATA_BYTES = 4096
+"""Constants up to this size are shown to shape inference: targets of Reshape, Slice, Resize, Expand are small."""
+
+WEIGHTED = frozenset(("Conv", "ConvTranspose", "Gemm", "MatMul"))
+"""Their kernels are made for constant weights, so weights that a node generates are folded whatever their size."""
+
+CONTROL_FLOW = frozenset(("If", "Loop", "Scan", "SequenceMap"))
+
+
+def infer(
+    model: ir.Model, log: Log | None = None, *, limit: int = FOLD_LIMIT, partial: bool = False
+) -> bool:
+    """Give every value its type and shape and fold constants, in place; True when a node was folded.
+
+    With `partial`, what is not known yet stays open. Otherwise every value gets a static shape, or this raises
+    UnsupportedError with all nodes that stand in the way, or ShapeError where shapes contradict each other.
+    """
+    walk = _Walk(model, log or Log(), limit, partial)
+    walk.visit(tuple(model.graph))
+    return walk.finish()
+
+
+class _Walk:
+    def __init__(self, model: ir.Model, log: Log, limit: int, partial: bool) -> None:
+        self.graph = model.graph
+        self.opset = opset_of(model)
+        self.log = log
+        self.limit = limit
+        self.partial = partial
+        self.known: dict[ir.Value, Array] = {}
+        self.folded: list[ir.Node] = []
+        self.inlined = 0
+        self.unsupported: list[str] = []
+        self.contradictions: list[str] = []
+        self.inputs = set(model.graph.inputs)
+
+    def visit(self, nodes: Iterable[ir.Node]) -> None:
+        for node in nodes:
+            if node.op_type in CONTROL_FLOW and node.domain == "":
+                self._control_flow(node)
+            else:
+                self._node(node)
+
+    def finish(self) -> bool:
+        if self.contradictions:
+            raise ShapeError("shapes do not fit together:\n" + "\n".join(self.contradictions))
+        if self.unsupported:
+            raise UnsupportedError("cannot plan these nodes:\n" + "\n".join(self.unsupported))
+        for node in reversed(self.folded):  # from the end, so that only values that others use become weights
+            for output in node.outputs:
+                if output.uses() or output.is_graph_output():
+                    take_over(output, self._materialize(output))
+            self.graph.remove(node, safe=True)
+        changed = bool(self.folded or self.inlined)
+        if self.folded:
+            self.log.made("fold-constants", str(self.graph.name), f"{len(self.folded)} nodes computed ahead")
+            for name, value in list(self.graph.initializers.items()):
+                if not value.uses() and not value.is_graph_output() and value not in self.inputs:
+                    del self.graph.initializers[name]
+        return changed
+
+    def _materialize(self, output: ir.Value) -> ir.Value:
+        name = str(output.name)
+        if output.is_graph_output():
+            name += "_constant"
+        else:
+            output.name = f"{name}_folded"  # its node goes; the constant keeps the name that users of it know
+        return add_constant(self.graph, name, self.known[output])
+
+    # One node.
+
+    def _control_flow(self, node: ir.Node) -> None:
+        condition = self._constant(node.inputs[0]) if node.op_type == "If" and node.inputs else None
+        if condition is not None:
+            taken = bool(condition.reshape(-1)[0])
+            self.log.made("inline-branch", str(node.name), f"its condition is always {taken}")
+            self.inlined += 1
+            self.visit(inline_branch(node, taken))
+        elif not self.partial:
+            why = "its condition is computed at run time" if node.op_type == "If" else "loops are not supported"
+            self._refuse(node, why)
+
+    def _node(self, node: ir.Node) -> None:
+        if self._fold_shape(node):
+            return
+        constants = [self._constant(value) for value in node.inputs]
+        types = tuple(None if value is None else _type_of(value) for value in node.inputs)
+        inputs_known = all(t is not None or v is None for t, v in zip(types, node.inputs, strict=True))
+        if node.domain != "" or not has_schema(node.op_type, self.opset):
+            if not self.partial:
+                self._refuse_unknown(node)
+            return
+        if not inputs_known:  # a node before this one has been refused, or is not a tensor
+            self._set_types(node, (None,) * len(node.outputs), report=not self.unsupported)
+            return
+        data = tuple(_data_of(array) for array in constants)
+        try:
+            outputs = infer_outputs(node, self.opset, types, data)
+        except InferenceError as error:
+            self._set_types(node, (None,) * len(node.outputs), report=False)
+            if not self.partial:
+                shown = ", ".join(_describe(value) for value in node.inputs if value is not None)
+                self.contradictions.append(f"  {_where(node)} with {shown}: {error}")
+            return
+        static = all(t is None or _is_static(t) for t in types)
+        if self._try_fold(node, constants, outputs):
+            return
+        self._set_types(node, outputs, report=static)
+
+    def _set_types(self, node: ir.Node, types: tuple[Type | None, ...], report: bool) -> None:
+        vague = []
+        for output, found in zip(node.outputs, types, strict=True):
+            if found is None:
+                if not self.partial:
+                    output.shape = None
+            else:
+                output.type = ir.TensorType(ir.DataType(found.dtype))
+                if found.dims is not None and not self.partial or found.dims is not None:
+                    output.shape = ir.Shape(found.dims)
+                elif not self.partial:
+                    output.shape = None
+            if output.name and (found is None or not _is_static(found)):
+                vague.append(output)
+        if vague and report and not self.partial:
+            self._refuse_vague(node, vague)
+
+    # Folding.
+
+    def _fold_shape(self, node: ir.Node) -> bool:
+        """Shape and Size need the shape of their input only, which need not be constant itself."""
+        if node.domain != "" or node.op_type not in ("Shape", "Size") or not node.inputs or not node.inputs[0]:
+            return False
+        shape = node.inputs[0].shape
+        if shape is None or node.inputs[0].dtype is None:
+            return False
+        dims: tuple[int | ir.SymbolicDim, ...] = shape.dims
+        if node.op_type == "Shape":
+            start, end = node.attributes.get("start"), node.attributes.get("end")
+            dims = dims[start.as_int() if start else 0 : end.as_int() if end else len(dims)]
+        if not all(isinstance(dim, int) for dim in dims):
+            return False
+        numbers = np.array(dims, np.int64)
+        self._keep(node, [numbers if node.op_type == "Shape" else np.array(math.prod(numbers.tolist()), np.int64)])
+        return True
+
+    def _try_fold(
+        self, node: ir.Node, constants: list[Array | None], types: tuple[Type | None, ...]
+    ) -> bool:
+        if any(array is None and value is not None for array, value in zip(constants, node.inputs, strict=True)):
+            return False
+        if not can_evaluate(node) or (not node.inputs and node.op_type != "Constant"):
+            return False
+        if any(a is not None and a.dtype.kind in "OSU" for a in constants):
+            return False
+        if node.op_type == "Identity" and node.outputs[0].is_graph_output():
+            return False
+        size = _nbytes(types)
+        if size is None:  # only data tells, as for NonZero; what it selects is not larger than what it is given
+            size = sum(a.nbytes * max(a.ndim, 1) * 8 for a in constants if a is not None)
+        replaced = sum(
+            array.nbytes
+            for array, value in zip(constants, node.inputs, strict=True)
+            if array is not None and value is not None and all(use.node is node for use in value.uses())
+        )
+        if size > max(self.limit, replaced):
+            return self._fold_weight(node, constants, size)
+        try:
+            outputs = evaluate(node, constants, self.opset)
+        except InternalError as error:
+            self.log.refused("fold-constant", str(node.name), str(error))
+            return False
+        if any(not isinstance(o, np.ndarray) or o.dtype.kind in "OSU" for o in outputs):
+            return False
+        self._keep(node, outputs)
+        return True
+
+    def _fold_weight(self, node: ir.Node, constants: list[Array | None], size: int) -> bool:
+        uses = node.outputs[0].uses()
+        if any(use.node.op_type in WEIGHTED and use.idx > 0 for use in uses):
+            view = broadcast_view(node, constants)
+            if view is not None:
+                self._keep(node, [view])
+                return True
+        self.log.refused(
+            "fold-constant", str(node.name), f"{node.op_type} would grow to {size} bytes, the limit is {self.limit}"
+        )
+        return False
+
+    def _keep(self, node: ir.Node, arrays: list[Array]) -> None:
+        for output, array in zip(node.outputs, arrays, strict=False):
+            self.known[output] = array
+            output.type = ir.TensorType(ir.DataType.from_numpy(array.dtype))
+            output.shape = ir.Shape(array.shape)
+        self.folded.append(node)
+
+    def _constant(self, value: ir.Value | None) -> Array | None:
+        if value is None:
+            return None
+        if value in self.known:
+            return self.known[value]
+        tensor = value.const_value
+        if tensor is None or not value.is_initializer() or value in self.inputs:
+            return None
+        array: Array = tensor.numpy()
+        self.known[value] = array
+        return array
+
+    # What stands in the way.
+
+    def _refuse(self, node: ir.Node, why: str) -> None:
+        self.unsupported.append(f"  {_where(node)}: {why}")
+        for output in node.outputs:
+            output.shape = None
+
+    def _refuse_unknown(self, node: ir.Node) -> None:
+        if node.domain != "":
+            self._refuse(node, f"no operator of the domain {node.domain!r} is known")
+            return
+        near = suggestions(node.op_type, self.opset)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        self._refuse(node, f"no such operator at opset {self.opset}{hint}")
+
+    def _refuse_vague(self, node: ir.Node, outputs: list[ir.Value]) -> None:
+        if not all(isinstance(output.type, ir.TensorType | None) for output in outputs):
+            self._refuse(node, "it makes a sequence, a map or an optional, not a tensor")
+            return
+        open_inputs = [repr(v.name) for v in node.inputs if v is not None and self._constant(v) is None]
+        names = ", ".join(repr(output.name) for output in outputs)
+        if open_inputs:
+            why = f"the shape of {names} depends on the values of {', '.join(open_inputs)}"
+        else:
+            why = f"the shape of {names} cannot be inferred"
+        self._refuse(node, why)
+
+
+def _where(node: ir.Node) -> str:
+    return f"node {node.name!r} ({node.op_type})"
+
+
+def _describe(value: ir.Value) -> str:
+    return f"{value.name!r}: {value.dtype}{value.shape}"
+
+
+def _type_of(value: ir.Value) -> Type | None:
+    """None when nothing is known, or when the value is not a tensor."""
+    dtype = value.dtype
+    if dtype is None or not isinstance(value.type, ir.TensorType):
+        return None
+    if value.shape is None:
+        return Type(int(dtype), None)
+    dims: tuple[Dim, ...] = tuple(d if isinstance(d, int) else d.value for d in value.shape.dims)
+    return Type(int(dtype), dims)
+
+
+def _is_static(found: Type) -> bool:
+    return found.dims is not None and all(isinstance(dim, int) for dim in found.dims)
+
+
+def _nbytes(types: tuple[Type | None, ...]) -> int | None:
+    total = 0
+    for found in types:
+        if found is None or not _is_static(found):
+            return None
+        bits = ir.DataType(found.dtype)
+        if bits == ir.DataType.STRING:
+            return None
+        total += -(-math.prod(found.dims or ()) * bits.bitwidth // 8)  # type: ignore[arg-type]
+    return total
+
+
+def _data_of(array: Array | None) -> Data | None:
+    if array is None or array.nbytes > MAX_DATA_BYTES or array.dtype.kind in "OSU":
+        return None
+    dtype = ir.DataType.from_numpy(array.dtype)
+    if dtype.bitwidth < 8:  # packed in files; no operator takes its shape from such
+        return None
+    return Data(int(dtype), array.shape, array.tobytes())
