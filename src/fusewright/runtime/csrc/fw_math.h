@@ -75,4 +75,191 @@ FW_FN fw_f32v fw_log_f32(fw_f32v x) {
     return fw_sel_f32(x > 0, y, edge);
 }
 
+/* log(1 + x): the rounding of 1 + x is put right by its share of the result. */
+FW_FN fw_f32v fw_log1p_f32(fw_f32v x) {
+    fw_f32v u = 1 + x;
+    fw_f32v c = (x - (u - 1)) / u;
+    c = fw_sel_f32(c == c, c, fw_splat_f32(0)); /* u is 0 or infinite */
+    fw_f32v y = fw_log_f32(u) + c;
+    return fw_sel_f32(fw_abs_f32(x) < 0x1p-25f, x, y);
+}
+
+/* softplus: log(1 + e^x) = max(x, 0) + log1p(z), z = e^-|x| in (0, 1]. */
+FW_FN fw_f32v fw_softplus_f32(fw_f32v x) {
+    fw_f32v z = fw_exp_f32(-fw_abs_f32(x));
+    fw_f32v p = FW_P8(z, 1.0f, -0x1.ffff14p-2f, 0x1.5535dep-2f, -0x1.fd1368p-3f, 0x1.884554p-3f, -0x1.19af8ep-3f,
+                      0x1.44707ap-4f, -0x1.eca398p-6f, 0x1.5fa0dap-8f);
+    return fw_max_f32(x, fw_splat_f32(0)) + z * p;
+}
+
+/* expm1: the polynomial itself near 0, where e^x - 1 would cancel. */
+FW_FN fw_f32v fw_expm1_f32(fw_f32v x) {
+    fw_f32v p = FW_P6(x, 1.0f, 0x1.000002p-1f, 0x1.555558p-3f, 0x1.5551bep-5f, 0x1.110d08p-7f, 0x1.6f4a6ep-10f, 0x1.a53e36p-13f);
+    return fw_sel_f32(fw_abs_f32(x) < 0.5f, x * p, fw_exp_f32(x) - 1);
+}
+
+/* Sine, cosine, tangent: x = q pi/2 + r in double precision, |r| <= pi/4, exact enough to |x| = 2^20. Beyond that the
+ * C library takes over, lane by lane. */
+#define FW_TRIG_LIMIT 0x1p20f
+#define FW_SHIFTER64 0x1.8p52
+
+FW_FN int fw_any_i32(fw_i32v m) { return fw_hmin_i32(m) < 0; }
+
+FW_FN fw_f32v fw_quadrant(fw_f32v x, fw_i32v *q) {
+    fw_f64v d = fw_to_f64(x);
+    fw_f64v t = d * 0x1.45f306dc9c883p-1 + FW_SHIFTER64;
+    fw_f64v n = t - FW_SHIFTER64;
+    *q = fw_to_i32((fw_i64v)t);
+    return fw_to_f32(d - n * 0x1.921fb544p+0 - n * 0x1.0b4611a626331p-34); /* 33 bits first: that product is exact */
+}
+
+FW_FN fw_f32v fw_sin_near(fw_f32v r) {
+    fw_f32v t = r * r;
+    return r * (1 + t * FW_P2(t, -0x1.555546p-3f, 0x1.110778p-7f, -0x1.995406p-13f));
+}
+
+FW_FN fw_f32v fw_cos_near(fw_f32v r) {
+    fw_f32v t = r * r;
+    return (1 - 0.5f * t) + t * t * FW_P2(t, 0x1.55554ap-5f, -0x1.6c0c2ap-10f, 0x1.99e914p-16f);
+}
+
+#define FW_DEFINE_TRIG(NAME, NEAR) \
+    FW_FN fw_f32v fw_##NAME##_f32(fw_f32v x) { \
+        fw_i32v q; \
+        fw_f32v r = fw_quadrant(x, &q), s = fw_sin_near(r), c = fw_cos_near(r), y = NEAR; \
+        if (__builtin_expect(fw_any_i32(fw_abs_f32(x) >= FW_TRIG_LIMIT), 0)) \
+            for (int i = 0; i < FW_LANES; i++) \
+                if (__builtin_fabsf(x[i]) >= FW_TRIG_LIMIT) y[i] = __builtin_##NAME##f(x[i]); \
+        return y; \
+    }
+#define FW_ODD(q) (((q) & 1) != 0)
+#define FW_TURN(y, q) ((fw_f32v)((fw_i32v)(y) ^ (((q) & 2) << 30)))
+FW_DEFINE_TRIG(sin, FW_TURN(fw_sel_f32(FW_ODD(q), c, s), q))
+FW_DEFINE_TRIG(cos, FW_TURN(fw_sel_f32(FW_ODD(q), s, c), q + 1))
+FW_DEFINE_TRIG(tan, fw_sel_f32(FW_ODD(q), -c, s) / fw_sel_f32(FW_ODD(q), s, c))
+
+/* Inverse circular functions. Above 1/2, asin and acos go through asin(sqrt((1 - |x|) / 2)); above 1, atan through
+ * -1/x. Constants that complete the angle are split in two floats. */
+#define FW_PI_2_HI 0x1.921fb6p+0f
+#define FW_PI_2_LO -0x1.777a5cp-25f
+
+FW_FN fw_f32v fw_asin_near(fw_f32v s, fw_f32v t) {
+    return s + s * t * FW_P4(t, 0x1.5555c8p-3f, 0x1.330204p-4f, 0x1.747bb8p-5f, 0x1.8c3e5p-6f, 0x1.595c6p-5f);
+}
+
+FW_FN fw_f32v fw_asin_f32(fw_f32v x) {
+    fw_f32v a = fw_abs_f32(x);
+    fw_i32v far = a > 0.5f;
+    fw_f32v t = fw_sel_f32(far, 0.5f - 0.5f * a, a * a);
+    fw_f32v p = fw_asin_near(fw_sel_f32(far, fw_sqrt_f32(t), a), t);
+    return fw_copysign_f32(fw_sel_f32(far, FW_PI_2_HI - (2 * p - FW_PI_2_LO), p), x);
+}
+
+FW_FN fw_f32v fw_acos_f32(fw_f32v x) {
+    fw_f32v a = fw_abs_f32(x);
+    fw_i32v far = a > 0.5f;
+    fw_f32v t = fw_sel_f32(far, 0.5f - 0.5f * a, a * a);
+    fw_f32v p = fw_asin_near(fw_sel_f32(far, fw_sqrt_f32(t), x), t);
+    fw_f32v near = FW_PI_2_HI - (p - FW_PI_2_LO);
+    fw_f32v below = 2 * (FW_PI_2_HI - (p - FW_PI_2_LO));
+    return fw_sel_f32(far, fw_sel_f32(x > 0, 2 * p, below), near);
+}
+
+FW_FN fw_f32v fw_atan_f32(fw_f32v x) {
+    fw_f32v a = fw_abs_f32(x);
+    fw_i32v far = a > 1;
+    fw_f32v s = fw_sel_f32(far, -1 / a, a), t = s * s;
+    fw_f32v p = FW_P7(t, -0x1.5554dcp-2f, 0x1.9978ecp-3f, -0x1.230a96p-3f, 0x1.b4deep-4f, -0x1.35519ep-4f,
+                      0x1.61f17ep-5f, -0x1.0c1c96p-6f, 0x1.7eb2c4p-9f);
+    p = s + s * t * p;
+    return fw_copysign_f32(fw_sel_f32(far, FW_PI_2_HI + (p + FW_PI_2_LO), p), x);
+}
+
+/* Hyperbolic functions. e^|x|/2 overflows later than e^|x|: above 88 the exponential is taken of |x| - 1. */
+FW_FN fw_f32v fw_half_exp_f32(fw_f32v a) {
+    fw_i32v big = a > 88.0f;
+    fw_f32v scale = fw_sel_f32(big, fw_splat_f32(0x1.5bf0a8p+0f), fw_splat_f32(0.5f)); /* e/2, 1/2 */
+    return scale * fw_exp_f32(fw_sel_f32(big, a - 1, a));
+}
+
+FW_FN fw_f32v fw_cosh_f32(fw_f32v x) {
+    fw_f32v h = fw_half_exp_f32(fw_abs_f32(x));
+    return h + 0.25f / h;
+}
+
+FW_FN fw_f32v fw_sinh_f32(fw_f32v x) {
+    fw_f32v a = fw_abs_f32(x), t = x * x, h = fw_half_exp_f32(a);
+    fw_f32v near = a + a * t * FW_P2(t, 0x1.555598p-3f, 0x1.10f766p-7f, 0x1.ab405cp-13f);
+    return fw_copysign_f32(fw_sel_f32(a < 1, near, h - 0.25f / h), x);
+}
+
+#define FW_LN2 0x1.62e43p-1f
+#define FW_SQUARE_LIMIT 0x1p60f /* beyond it x * x + 1 is x * x, and would overflow */
+
+FW_FN fw_f32v fw_asinh_f32(fw_f32v x) {
+    fw_f32v a = fw_abs_f32(x), t = a * a;
+    fw_i32v big = a > FW_SQUARE_LIMIT;
+    fw_f32v y = fw_log1p_f32(fw_sel_f32(big, a, a + t / (1 + fw_sqrt_f32(t + 1))));
+    return fw_copysign_f32(fw_sel_f32(big, y + FW_LN2, y), x);
+}
+
+FW_FN fw_f32v fw_acosh_f32(fw_f32v x) {
+    fw_f32v t = x - 1;
+    fw_i32v big = x > FW_SQUARE_LIMIT;
+    fw_f32v y = fw_log1p_f32(fw_sel_f32(big, x, t + fw_sqrt_f32(2 * t + t * t)));
+    return fw_sel_f32(x < 1, fw_splat_f32(FW_NAN), fw_sel_f32(big, y + FW_LN2, y));
+}
+
+FW_FN fw_f32v fw_atanh_f32(fw_f32v x) {
+    fw_f32v a = fw_abs_f32(x);
+    return fw_copysign_f32(0.5f * fw_log1p_f32(2 * a / (1 - a)), x);
+}
+
+/* pow in double precision: 2^(y log2|x|), with log2(m) = 2/ln2 atanh((m - 1)/(m + 1)); signs and edges as C has them. */
+FW_FN fw_f32v fw_pow_f32(fw_f32v x, fw_f32v y) {
+    fw_f32v a = fw_abs_f32(x);
+    fw_f64v d = fw_to_f64(a);
+    fw_u64v bits = (fw_u64v)d - 0x3fe6a09e667f3bcdull + (1024ull << 52); /* sqrt(1/2); kept positive */
+    fw_f64v e = (fw_f64v)((bits >> 52) | 0x4330000000000000ull) - (0x1p52 + 1024);
+    fw_f64v m = (fw_f64v)((bits & 0xfffffffffffffull) + 0x3fe6a09e667f3bcdull);
+    fw_f64v s = (m - 1) / (m + 1), t = s * s;
+    fw_f64v log2 = FW_P6(t, 0x1.71547652b82fep+1, 0x1.ec709dc3a03fdp-1, 0x1.2776c50ef9bfep-1, 0x1.a61762a7aded9p-2,
+                         0x1.484b13d7c02a9p-2, 0x1.0c9a84994022dp-2, 0x1.c68f568d3176p-3);
+    log2 = log2 * s + e;
+    log2 = fw_sel_f64(d == 0, fw_splat_f64(-FW_INF), fw_sel_f64(d < FW_INF, log2, d)); /* NaN stays */
+    fw_f64v l = log2 * fw_to_f64(y);
+    l = fw_max_f64(fw_min_f64(l, fw_splat_f64(1000)), fw_splat_f64(-1000));
+    fw_f64v n = l + (FW_SHIFTER64 + 1023);
+    fw_f64v f = l - (n - (FW_SHIFTER64 + 1023));
+    fw_f64v p = FW_P8(f, 1.0, 0x1.62e42fefa39efp-1, 0x1.ebfbdff82c58fp-3, 0x1.c6b08d704a0cp-5, 0x1.3b2ab6fba4e77p-7,
+                      0x1.5d87fe78a6731p-10, 0x1.430912f86c787p-13, 0x1.ffcbfc588b0c7p-17, 0x1.62c0223a5c824p-20);
+    fw_f32v r = fw_to_f32(p * (fw_f64v)((fw_i64v)n << 52));
+    fw_f32v half = 0.5f * y;
+    fw_i32v whole = fw_trunc_f32(y) == y, odd = whole & (fw_trunc_f32(half) != half);
+    r = (fw_f32v)((fw_i32v)r ^ ((fw_i32v)x & odd & INT32_MIN));
+    r = fw_sel_f32((x < 0) & (a < FW_INF) & ~whole, fw_splat_f32(FW_NAN), r);
+    fw_i32v one = (x == 1) | (y == 0) | ((x == -1) & (fw_abs_f32(y) == FW_INF));
+    return fw_sel_f32(one, fw_splat_f32(1), r);
+}
+
+/* Double precision: the C library, lane by lane. */
+#define FW_DEFINE_F64(NAME) \
+    FW_FN fw_f64v fw_##NAME##_f64(fw_f64v x) { \
+        for (int i = 0; i < FW_LANES; i++) x[i] = __builtin_##NAME(x[i]); \
+        return x; \
+    }
+#define FW_LIBM(X) \
+    X(exp) X(expm1) X(log) X(log1p) X(tanh) X(erf) X(sin) X(cos) X(tan) X(asin) X(acos) X(atan) X(sinh) X(cosh) \
+    X(asinh) X(acosh) X(atanh)
+FW_LIBM(FW_DEFINE_F64)
+
+FW_FN fw_f64v fw_sigmoid_f64(fw_f64v x) { return 1 / (1 + fw_exp_f64(-x)); }
+FW_FN fw_f64v fw_softplus_f64(fw_f64v x) {
+    return fw_max_f64(x, fw_splat_f64(0)) + fw_log1p_f64(fw_exp_f64(-fw_abs_f64(x)));
+}
+FW_FN fw_f64v fw_pow_f64(fw_f64v x, fw_f64v y) {
+    for (int i = 0; i < FW_LANES; i++) x[i] = __builtin_pow(x[i], y[i]);
+    return x;
+}
+
 #endif
