@@ -62,8 +62,7 @@ class Library:
 
     def image(self) -> bytes:
         """One native library with all these kernels and the runtime: what an artifact carries."""
-        units = (*self.units, *runtime_units(self.target))
-        return library_path(units, None, None).read_bytes()
+        return _image(self.units, self.target, None, None)
 
 
 class _Loaded:
@@ -121,6 +120,22 @@ def build(
             path = library_path(missing, jobs, progress)
             _loaded.load(path, [(keys[unit.name], unit.name) for unit in missing])
         return Library(target, {unit.name: _loaded.addresses[keys[unit.name]] for unit in units}, units)
+
+
+def build_image(
+    sources: Mapping[str, str],
+    target: Target,
+    *,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> bytes:
+    """The native library of these kernels and the runtime, for any machine; nothing of it is loaded here."""
+    units = tuple(Unit(symbol, _kernel_file(symbol, text), target) for symbol, text in sources.items())
+    return _image(units, target, jobs, progress)
+
+
+def _image(units: Sequence[Unit], target: Target, jobs: int | None, progress: Progress | None) -> bytes:
+    return library_path((*units, *runtime_units(target)), jobs, progress).read_bytes()
 
 
 def runtime_units(target: Target) -> tuple[Unit, ...]:

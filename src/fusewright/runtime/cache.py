@@ -146,8 +146,8 @@ def _opened(folder: Path, pid: int) -> Cache:
         private = Path(tempfile.mkdtemp(prefix="fusewright-"))
         atexit.register(_remove_private, private, pid)
         warnings.warn(
-            f"compiled kernels cannot be kept in {root} ({error.strerror or error}); they are compiled again by "
-            "each process. Set FUSEWRIGHT_CACHE_DIR to a folder of yours.",
+            f"compiled kernels cannot be kept in {root} ({error.strerror or error}); each process compiles "
+            "them again. Set FUSEWRIGHT_CACHE_DIR to a folder of yours.",
             RuntimeWarning,
             stacklevel=4,
         )

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 from fusewright.errors import BuildError
@@ -57,8 +58,8 @@ class Compiler:
             return (f"--target={target.triple}", *target.cflags)
         if target.arch != host_arch():
             raise BuildError(
-                f"{self.command[0]} (FUSEWRIGHT_CC) makes code for {host_arch()} only, and target {target.name} "
-                f"needs {target.arch}. Unset FUSEWRIGHT_CC to use the compiler that comes with Fusewright."
+                f"{self.command[0]} (FUSEWRIGHT_CC) makes code for {host_arch()} only, but "
+                f"target {target.name} needs {target.arch}. Unset it to use the compiler that comes with Fusewright."
             )
         # gcc notes that vectors pass between functions differently without AVX; ours are all inlined.
         return (*target.gcc_flags, "-Wno-psabi")
@@ -71,7 +72,7 @@ class Compiler:
         ]  # fmt: skip
 
     def link_command(self, target: Target, objects: Sequence[str], output: str) -> list[str]:
-        """Arguments that make a library of objects; what is undefined is found in the process that loads it."""
+        """Arguments that make a library of objects; what it lacks is found in the process that loads it."""
         missing = ("-Wl,-undefined,dynamic_lookup",) if target.triple.endswith("macos") else ("-s",)
         return [
             *self.command, *self.machine_flags(target),
@@ -95,14 +96,13 @@ def find_compiler() -> Compiler:
 
 @lru_cache(maxsize=1)
 def _ziglang() -> Compiler:
-    try:
-        import ziglang
-    except ImportError:
+    package = find_spec("ziglang")
+    if package is None or package.origin is None:
         raise BuildError(
             "no C compiler: the Python package ziglang is not installed. Install it (pip install ziglang), "
             "or name a C compiler of the system in FUSEWRIGHT_CC."
-        ) from None
-    program = Path(ziglang.__file__).parent / ("zig.exe" if sys.platform == "win32" else "zig")
+        )
+    program = Path(package.origin).parent / ("zig.exe" if sys.platform == "win32" else "zig")
     if not program.is_file():
         raise BuildError(
             f"no C compiler: {program} is missing. Install the Python package ziglang again, or name a C "
@@ -121,9 +121,7 @@ def _system_compiler(named: str, path: str) -> Compiler:
         )
     command = [program, "--version"]
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=60, check=False
-        )
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=60, check=False)
     except (OSError, subprocess.SubprocessError) as error:
         raise BuildError(f"the C compiler does not start: {shlex.join(command)}: {error}") from None
     if done.returncode != 0:

@@ -73,7 +73,10 @@ class _Context:
 
 
 class Executor:
-    """Runs one program. Safe from several threads at once; each run in flight has an arena, kept for the next."""
+    """Runs one program; safe from several threads at once.
+
+    Each run in flight has an arena of its own, kept for the next run.
+    """
 
     def __init__(
         self,
@@ -157,9 +160,7 @@ def _fill(
         raise InternalError(f"the program has {len(sizes)} {what}s, the caller gave {len(arrays)}")
     for i, (each, size) in enumerate(zip(arrays, sizes, strict=True)):
         if each.nbytes != size or not each.flags.c_contiguous:
-            raise InternalError(
-                f"{what} {i}: expected {size} bytes without gaps, got {each.nbytes} {each.shape}"
-            )
+            raise InternalError(f"{what} {i}: expected {size} bytes without gaps, got {each.nbytes} {each.shape}")
         if what == "output" and not each.flags.writeable:
             raise InternalError(f"output {i} is read-only")
         pointers[i] = each.ctypes.data

@@ -67,14 +67,15 @@ def runtime() -> Runtime:
 
 
 def adopt(handle: ctypes.CDLL) -> None:
-    """Use the runtime inside an artifact's library, if none is in use yet. Raises ArtifactError for another ABI."""
+    """Use the runtime inside an artifact's library, if none is in use yet.
+
+    Raises ArtifactError for another version.
+    """
     global _runtime
     try:
         abi = int(handle.fw_abi())
     except AttributeError:
-        raise ArtifactError(
-            "the artifact's library holds no Fusewright runtime; compile the model again"
-        ) from None
+        raise ArtifactError("the artifact's library holds no Fusewright runtime; compile the model again") from None
     if abi != ABI:
         raise ArtifactError(
             f"the artifact's runtime has version {abi}, this Fusewright expects {ABI}; compile the model again"
