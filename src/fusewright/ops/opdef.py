@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -53,6 +53,17 @@ class Site:
         return self.attributes.get(name, default)
 
 
+Strides = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Alias:
+    """The memory of a view's result within its operand's: strides and offset in elements."""
+
+    strides: Strides
+    offset: int = 0
+
+
 Lower = Callable[..., Tensor | tuple[Tensor, ...]]
 
 
@@ -63,6 +74,7 @@ class OpDef:
     `lower(site, *inputs)` gives the output tensor (or a tuple of them); an absent optional input is None, a constant
     one (its position in `constants`) too: read it from `site.constants`. Kinds CONTRACTION, WINDOW and CUSTOM have no
     `lower`: a schedule knows them by `schedule`.
+    VIEW operations say by `alias(site, shape, strides)` of their first operand where their result lies in its memory.
     `supports(site)` gives None, or the reason why this use is not supported.
     """
 
@@ -72,4 +84,5 @@ class OpDef:
     constants: tuple[int, ...] = ()
     schedule: str = ""
     supports: Callable[[Site], str | None] = lambda site: None
+    alias: Callable[[Site, Sequence[int], Strides], Alias | None] | None = None
     domain: str = ""

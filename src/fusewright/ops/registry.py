@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from fusewright.ops import elementwise, structured
+from fusewright.ops import elementwise, structured, view
 from fusewright.ops.opdef import OpDef
 
 FAMILIES: tuple[tuple[OpDef, ...], ...] = (
     elementwise.OPS,
     structured.OPS,
+    view.OPS,
 )
 
 OPS: dict[tuple[str, str], OpDef] = {(d.domain, d.name): d for family in FAMILIES for d in family}
