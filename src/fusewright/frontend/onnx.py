@@ -85,9 +85,7 @@ def _parse(data: bytes, origin: str) -> onnx.ModelProto:
     except DecodeError:
         # A file that starts as every ModelProto does (field 1, the IR version) was one before it was cut.
         if data[0] == 0x08:
-            raise ModelError(
-                f"{origin}: truncated or damaged: {len(data)} bytes do not end an ONNX model"
-            ) from None
+            raise ModelError(f"{origin}: truncated or damaged: {len(data)} bytes do not end an ONNX model") from None
         raise ModelError(f"{origin}: not an ONNX file") from None
     if not proto.HasField("graph") or not proto.ir_version:
         raise ModelError(f"{origin}: not an ONNX file, or truncated: it holds no graph")
@@ -119,6 +117,7 @@ def _normalize(model: ir.Model, origin: str, keep_weight_inputs: bool) -> ir.Mod
         common.RemoveUnusedNodesPass()(model)
         common.RemoveUnusedOpsetsPass()(model)
         _name_everything(model)
+        _forget_annotations(model)
     except ir.passes.PassError as error:
         raise ModelError(f"{origin}: {_cause(error)}") from None
     return model
@@ -148,9 +147,7 @@ def unknown_operators(model: ir.Model) -> list[ir.Node]:
     return [
         node
         for node in model.graph.all_nodes()
-        if node.domain == ""
-        and node.op_identifier() not in model.functions
-        and not _has_schema(node.op_type, version)
+        if node.domain == "" and node.op_identifier() not in model.functions and not _has_schema(node.op_type, version)
     ]
 
 
@@ -226,6 +223,29 @@ def _name_everything(model: ir.Model) -> None:
                 taken.add(candidate)
                 node.name = candidate
     common.NameFixPass()(model)
+
+
+NAMES_OF_NOTHING = frozenset(("", "?", "*", "None", "-1"))
+"""What exporters write for an open dimension that has no name; two of them need not be equal."""
+
+
+def _forget_annotations(model: ir.Model) -> None:
+    """Exporters annotate values with shapes that do not always hold once an open dimension is bound: shapes are
+    inferred afresh from the inputs, whose open dimensions only keep a name that means something."""
+    for node in model.graph.all_nodes():
+        for value in node.outputs:
+            if not value.is_graph_output():
+                value.shape = None
+    for value in (*model.graph.inputs, *model.graph.outputs):
+        if value.shape is not None:
+            dims = [_open(dim) for dim in value.shape.dims]
+            value.shape = ir.Shape(dims)
+
+
+def _open(dim: int | ir.SymbolicDim) -> int | str | None:
+    if isinstance(dim, int):
+        return dim if dim >= 0 else None
+    return None if dim.value in NAMES_OF_NOTHING else dim.value
 
 
 def _cause(error: BaseException) -> str:

@@ -157,9 +157,7 @@ def _resize_11(node: ir.Node) -> None:
     scales = node.inputs[1]
     _set_input(node, 1, None)
     _set_input(node, 2, scales)
-    node.attributes["coordinate_transformation_mode"] = ir.AttrString(
-        "coordinate_transformation_mode", "asymmetric"
-    )
+    node.attributes["coordinate_transformation_mode"] = ir.AttrString("coordinate_transformation_mode", "asymmetric")
     node.attributes["nearest_mode"] = ir.AttrString("nearest_mode", "floor")
 
 

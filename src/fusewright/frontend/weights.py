@@ -132,6 +132,4 @@ def _check_external(tensor: ir.ExternalTensor, where: str) -> None:
     if length != expected:
         raise ModelError(f"{where}: needs {expected} bytes, the model claims {length} in {location!r}")
     if offset < 0 or offset + length > available:
-        raise ModelError(
-            f"{where}: needs bytes {offset} to {offset + length} of {location!r}, which has {available}"
-        )
+        raise ModelError(f"{where}: needs bytes {offset} to {offset + length} of {location!r}, which has {available}")

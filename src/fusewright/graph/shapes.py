@@ -38,12 +38,16 @@ MAX_DATA_BYTES = 4096
 WEIGHTED = frozenset(("Conv", "ConvTranspose", "Gemm", "MatMul"))
 """Their kernels are made for constant weights, so weights that a node generates are folded whatever their size."""
 
+REARRANGING = frozenset(("Reshape", "Transpose", "Unsqueeze", "Squeeze", "Flatten", "Identity"))
+"""What exporters put between a weight and its use."""
+
+TEXT = "OSU"
+"""Kinds of numpy arrays that hold strings: nothing here computes with them."""
+
 CONTROL_FLOW = frozenset(("If", "Loop", "Scan", "SequenceMap"))
 
 
-def infer(
-    model: ir.Model, log: Log | None = None, *, limit: int = FOLD_LIMIT, partial: bool = False
-) -> bool:
+def infer(model: ir.Model, log: Log | None = None, *, limit: int = FOLD_LIMIT, partial: bool = False) -> bool:
     """Give every value its type and shape and fold constants, in place; True when a node was folded.
 
     With `partial`, what is not known yet stays open. Otherwise every value gets a static shape, or this raises
@@ -117,7 +121,6 @@ class _Walk:
     def _node(self, node: ir.Node) -> None:
         if self._fold_shape(node):
             return
-        constants = [self._constant(value) for value in node.inputs]
         types = tuple(None if value is None else _type_of(value) for value in node.inputs)
         inputs_known = all(t is not None or v is None for t, v in zip(types, node.inputs, strict=True))
         if node.domain != "" or not has_schema(node.op_type, self.opset):
@@ -127,7 +130,7 @@ class _Walk:
         if not inputs_known:  # a node before this one has been refused, or is not a tensor
             self._set_types(node, (None,) * len(node.outputs), report=not self.unsupported)
             return
-        data = tuple(_data_of(array) for array in constants)
+        data = tuple(self._data(value) for value in node.inputs)
         try:
             outputs = infer_outputs(node, self.opset, types, data)
         except InferenceError as error:
@@ -137,7 +140,7 @@ class _Walk:
                 self.contradictions.append(f"  {_where(node)} with {shown}: {error}")
             return
         static = all(t is None or _is_static(t) for t in types)
-        if self._try_fold(node, constants, outputs):
+        if self._try_fold(node, outputs):
             return
         self._set_types(node, outputs, report=static)
 
@@ -149,7 +152,7 @@ class _Walk:
                     output.shape = None
             else:
                 output.type = ir.TensorType(ir.DataType(found.dtype))
-                if found.dims is not None and not self.partial or found.dims is not None:
+                if found.dims is not None:
                     output.shape = ir.Shape(found.dims)
                 elif not self.partial:
                     output.shape = None
@@ -177,41 +180,32 @@ class _Walk:
         self._keep(node, [numbers if node.op_type == "Shape" else np.array(math.prod(numbers.tolist()), np.int64)])
         return True
 
-    def _try_fold(
-        self, node: ir.Node, constants: list[Array | None], types: tuple[Type | None, ...]
-    ) -> bool:
-        if any(array is None and value is not None for array, value in zip(constants, node.inputs, strict=True)):
-            return False
-        if not can_evaluate(node) or (not node.inputs and node.op_type != "Constant"):
-            return False
-        if any(a is not None and a.dtype.kind in "OSU" for a in constants):
+    def _try_fold(self, node: ir.Node, types: tuple[Type | None, ...]) -> bool:
+        present = [value for value in node.inputs if value is not None]
+        if not present or not can_evaluate(node) or not all(self._bytes(value) is not None for value in present):
             return False
         if node.op_type == "Identity" and node.outputs[0].is_graph_output():
-            return False
+            return False  # already the form in which a constant is a graph output
+        given = sum(self._bytes(value) or 0 for value in present)
         size = _nbytes(types)
-        if size is None:  # only data tells, as for NonZero; what it selects is not larger than what it is given
-            size = sum(a.nbytes * max(a.ndim, 1) * 8 for a in constants if a is not None)
-        replaced = sum(
-            array.nbytes
-            for array, value in zip(constants, node.inputs, strict=True)
-            if array is not None and value is not None and all(use.node is node for use in value.uses())
-        )
+        if size is None:  # only data tells, as for NonZero: at most an int64 index for each axis of each element
+            size = given * 64
+        replaced = sum(self._bytes(value) or 0 for value in present if all(use.node is node for use in value.uses()))
         if size > max(self.limit, replaced):
-            return self._fold_weight(node, constants, size)
+            return self._fold_weight(node, size)
         try:
-            outputs = evaluate(node, constants, self.opset)
+            outputs = evaluate(node, [self._constant(value) for value in node.inputs], self.opset)
         except InternalError as error:
             self.log.refused("fold-constant", str(node.name), str(error))
             return False
-        if any(not isinstance(o, np.ndarray) or o.dtype.kind in "OSU" for o in outputs):
+        if any(output.dtype.kind in TEXT for output in outputs):
             return False
         self._keep(node, outputs)
         return True
 
-    def _fold_weight(self, node: ir.Node, constants: list[Array | None], size: int) -> bool:
-        uses = node.outputs[0].uses()
-        if any(use.node.op_type in WEIGHTED and use.idx > 0 for use in uses):
-            view = broadcast_view(node, constants)
+    def _fold_weight(self, node: ir.Node, size: int) -> bool:
+        if _is_weight(node.outputs[0]):
+            view = broadcast_view(node, [self._constant(value) for value in node.inputs])
             if view is not None:
                 self._keep(node, [view])
                 return True
@@ -227,17 +221,35 @@ class _Walk:
             output.shape = ir.Shape(array.shape)
         self.folded.append(node)
 
-    def _constant(self, value: ir.Value | None) -> Array | None:
+    def _bytes(self, value: ir.Value | None) -> int | None:
+        """The size of a constant; None for what is not one. Reads no weight."""
         if value is None:
             return None
         if value in self.known:
-            return self.known[value]
+            return self.known[value].nbytes
         tensor = value.const_value
         if tensor is None or not value.is_initializer() or value in self.inputs:
             return None
-        array: Array = tensor.numpy()
-        self.known[value] = array
-        return array
+        return None if tensor.dtype == ir.DataType.STRING else tensor.nbytes
+
+    def _constant(self, value: ir.Value | None) -> Array | None:
+        if value is None or self._bytes(value) is None:
+            return None
+        if value not in self.known:
+            assert value.const_value is not None
+            self.known[value] = value.const_value.numpy()
+        return self.known[value]
+
+    def _data(self, value: ir.Value | None) -> Data | None:
+        size = self._bytes(value)
+        if size is None or size > MAX_DATA_BYTES:
+            return None
+        array = self._constant(value)
+        assert array is not None
+        dtype = ir.DataType.from_numpy(array.dtype)
+        if dtype.bitwidth < 8:  # packed in files; no operator takes its shape from such
+            return None
+        return Data(int(dtype), array.shape, array.tobytes())
 
     # What stands in the way.
 
@@ -258,13 +270,23 @@ class _Walk:
         if not all(isinstance(output.type, ir.TensorType | None) for output in outputs):
             self._refuse(node, "it makes a sequence, a map or an optional, not a tensor")
             return
-        open_inputs = [repr(v.name) for v in node.inputs if v is not None and self._constant(v) is None]
+        open_inputs = [repr(v.name) for v in node.inputs if v is not None and self._bytes(v) is None]
         names = ", ".join(repr(output.name) for output in outputs)
         if open_inputs:
             why = f"the shape of {names} depends on the values of {', '.join(open_inputs)}"
         else:
             why = f"the shape of {names} cannot be inferred"
         self._refuse(node, why)
+
+
+def _is_weight(value: ir.Value) -> bool:
+    """Whether a node of WEIGHTED reads the value as its weight, at once or turned and reshaped."""
+    for use in value.uses():
+        if use.idx > 0 and use.node.op_type in WEIGHTED:
+            return True
+        if use.idx == 0 and use.node.op_type in REARRANGING and _is_weight(use.node.outputs[0]):
+            return True
+    return False
 
 
 def _where(node: ir.Node) -> str:
@@ -300,12 +322,3 @@ def _nbytes(types: tuple[Type | None, ...]) -> int | None:
             return None
         total += -(-math.prod(found.dims or ()) * bits.bitwidth // 8)  # type: ignore[arg-type]
     return total
-
-
-def _data_of(array: Array | None) -> Data | None:
-    if array is None or array.nbytes > MAX_DATA_BYTES or array.dtype.kind in "OSU":
-        return None
-    dtype = ir.DataType.from_numpy(array.dtype)
-    if dtype.bitwidth < 8:  # packed in files; no operator takes its shape from such
-        return None
-    return Data(int(dtype), array.shape, array.tobytes())

@@ -27,17 +27,7 @@ import onnx_ir as ir
 
 from fusewright.graph.decisions import Log
 from fusewright.graph.text import format_model
-
-try:
-    from fusewright.settings import settings
-except ImportError:  # until the settings room is in
-
-    class _Off:
-        debug = 0
-        dump: Path | None = None
-
-    def settings() -> _Off:  # type: ignore[misc]
-        return _Off()
+from fusewright.settings import settings
 
 
 class Pass(ABC):
