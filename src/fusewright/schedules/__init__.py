@@ -1,0 +1,37 @@
+"""How does a fused group loop? One schedule for each kind of group; custom operations name their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from fusewright.errors import InternalError
+from fusewright.ops.opdef import Kind
+from fusewright.ops.registry import find
+from fusewright.schedules import contract
+from fusewright.schedules.pointwise import lower_pointwise
+from fusewright.schedules.task import Lowered, Task
+
+Schedule = Callable[[Task], list[Lowered]]
+
+BY_KIND: Mapping[str, Schedule] = {
+    Kind.ELEMENTWISE.value: lower_pointwise,
+    Kind.MOVEMENT.value: lower_pointwise,
+    Kind.VIEW.value: lower_pointwise,
+}
+
+BY_NAME: Mapping[str, Schedule] = {
+    **contract.SCHEDULES,
+}
+
+
+def lower(task: Task) -> list[Lowered]:
+    """The kernels of one group, in execution order."""
+    anchor = task.group.anchor
+    definition = find(anchor.domain, anchor.op_type)
+    if definition is not None and definition.schedule:
+        schedule = BY_NAME.get(definition.schedule)
+    else:
+        schedule = BY_KIND.get(task.group.kind)
+    if schedule is None:
+        raise InternalError(f"no schedule for {anchor.op_type} ({task.group.kind})")
+    return schedule(task)

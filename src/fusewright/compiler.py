@@ -1,0 +1,46 @@
+"""Model in, session out: the one function that walks the whole way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+
+from fusewright.frontend.onnx import load as load_onnx
+from fusewright.passes.pipeline import optimize
+from fusewright.runtime.build import Progress
+from fusewright.runtime.session import Session
+from fusewright.settings import settings
+from fusewright.target import host
+
+Source = str | Path | bytes | onnx.ModelProto | ir.Model
+
+
+def compile(
+    model: Source,
+    *,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    threads: int | None = None,
+    target: str | None = None,
+    progress: Progress | None = None,
+) -> Session:
+    """Compile a model for this processor (or `target`), ready to run.
+
+    model: a path, the bytes of a file, an `onnx.ModelProto` or an `onnx_ir.Model` (neither is changed).
+    shapes: extents of open input dimensions, by input name; inputs without open dimensions need none. What is not
+    bound here is bound by the arrays of each call; kernels then serve every size.
+    threads: how many threads a run uses (default: the setting FUSEWRIGHT_THREADS, else all cores).
+
+    Raises ModelError, UnsupportedError, ShapeError, BuildError.
+    """
+    chosen = host.get(target or settings().target) if (target or settings().target) else host.host()
+    loaded = load_onnx(model)
+    name = Path(model).stem if isinstance(model, (str, Path)) else loaded.graph.name or "model"
+    session = Session(optimize(loaded), chosen, threads or settings().threads, name=name, progress=progress)
+    given = {n: tuple(int(d) for d in s) for n, s in (shapes or {}).items()}
+    bound = {p.name: given.get(p.name, p.shape) for p in session.inputs}
+    if all(isinstance(d, int) for s in bound.values() for d in s):
+        session.prepare({n: [int(d) for d in s if isinstance(d, int)] for n, s in bound.items()})
+    return session

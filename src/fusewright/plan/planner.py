@@ -1,0 +1,246 @@
+"""Groups -> program: memory for every value, a call record for every kernel, offsets and thread shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx_ir as ir
+
+from fusewright.codegen.c import print_kernel
+from fusewright.graph.decisions import Log
+from fusewright.graph.group import Group, dtype_of, elements, shape_of
+from fusewright.kernel.expr import SIZES
+from fusewright.ops.opdef import Kind
+from fusewright.ops.registry import find
+from fusewright.passes.fuse import find_groups
+from fusewright.plan.memory import assign_offsets
+from fusewright.plan.program import Call, Port, Program, Ref, Space
+from fusewright.plan.storage import Root, Storage, StorageMap, byte_size, row_major
+from fusewright.plan.weights import WeightStore
+from fusewright.schedules import lower
+from fusewright.schedules.task import Lowered, Operand, Pack, Task, Temp
+from fusewright.target.target import Target
+
+NUMPY = {
+    "f32": "float32", "f64": "float64", "f16": "float16", "bf16": "bfloat16", "i8": "int8", "u8": "uint8",
+    "i16": "int16", "u16": "uint16", "i32": "int32", "u32": "uint32", "i64": "int64", "u64": "uint64", "bool": "bool",
+}  # fmt: skip
+SHARE_FLOP = 100_000  # work that is worth waking a thread for: about ten times what a barrier costs
+
+
+@dataclass(frozen=True)
+class KernelNote:
+    """What is to be said of one call: the group it belongs to, and its work."""
+
+    group: Group
+    symbol: str
+    flop: int
+    bytes_in: int
+    bytes_out: int
+    bytes_weights: int
+    scratch: int
+    shares: int
+
+
+@dataclass
+class Plan:
+    """A program, the C text of its kernels, and the constants of this set of shapes (extra inputs of the program)."""
+
+    program: Program
+    sources: dict[str, str]
+    constants: list[np.ndarray]
+    notes: list[KernelNote]
+    log: Log
+
+
+@dataclass
+class Planner:
+    """One run of planning; use `plan`."""
+
+    model: ir.Model
+    target: Target
+    threads: int
+    weights: WeightStore
+    array_of: Callable[[ir.Value], np.ndarray | None]
+    open_extents: bool
+    log: Log
+    map: StorageMap = field(default_factory=StorageMap)
+    roots: list[Root] = field(default_factory=list)
+    calls: list[tuple[Group, Lowered]] = field(default_factory=list)
+    constants: list[np.ndarray] = field(default_factory=list)
+    constant_at: dict[tuple[str, str], int] = field(default_factory=dict)
+    task_of: dict[int, Task] = field(default_factory=dict)
+
+    def run(self) -> Plan:
+        graph = self.model.graph
+        groups = find_groups(graph, self.log)
+        for i, value in enumerate(graph.inputs):
+            self.map.storages[value] = Storage(Root(Space.INPUT, 0, index=i), row_major(shape_of(value)))
+        outputs = {v: i for i, v in reversed(list(enumerate(graph.outputs)))}
+        for group in groups:
+            self.visit(group, outputs)
+        self.copy_outputs()
+        return self.finish()
+
+    # -- groups -----------------------------------------------------------------------------------------------
+    def visit(self, group: Group, outputs: dict[ir.Value, int]) -> None:
+        if group.kind == Kind.VIEW.value and group.outputs[0] not in outputs and self.alias(group):
+            return
+        for value in group.outputs:
+            if value in outputs:
+                root = Root(Space.OUTPUT, 0, index=outputs[value])
+                self.map.place(value, root, tuple(range(len(shape_of(value)))))
+            else:
+                self.map.place(value, self.arena(byte_size(value)), self.map.order_for(group, value))
+        if all(elements(shape_of(v)) == 0 for v in group.outputs):
+            return
+        task = Task(group, self.target, self.strides_of, self.array_of, self.open_extents)
+        for lowered in lower(task):
+            self.calls.append((group, lowered))
+
+    def alias(self, group: Group) -> bool:
+        """Give a view's result a place in its operand's memory; False if the strides do not allow it."""
+        node = group.anchor
+        source, result = node.inputs[0], group.outputs[0]
+        definition = find(node.domain, node.op_type)
+        if source is None or definition is None or definition.alias is None:
+            return False
+        place = self.storage(source)
+        site = Task(group, self.target, self.strides_of, self.array_of).site(node)
+        made = definition.alias(site, shape_of(source), place.strides)
+        if made is None:
+            self.log.refused("view", node.name or node.op_type, "the order of its operand's memory needs a copy")
+            return False
+        self.map.storages[result] = Storage(place.root, made.strides, place.offset + made.offset)
+        self.log.made("view", node.name or node.op_type, "same memory under other dimensions")
+        return True
+
+    def copy_outputs(self) -> None:
+        """Graph outputs that no kernel writes: inputs, constants, and one value that is several outputs."""
+        seen: set[ir.Value] = set()
+        for i, value in enumerate(self.model.graph.outputs):
+            place = self.storage(value)
+            if place.root.space is Space.OUTPUT and place.root.index == i and value not in seen:
+                seen.add(value)
+                continue
+            copy = ir.Value(name=f"output {i}", type=value.type, shape=value.shape)
+            node = ir.Node("", "Identity", [value], outputs=[copy], name=f"copy to output {i}")
+            group = Group(len(self.calls), Kind.VIEW.value, node, [node], [value], [copy])
+            self.map.place(copy, Root(Space.OUTPUT, 0, index=i), tuple(range(len(shape_of(value)))))
+            if elements(shape_of(value)):
+                for lowered in lower(Task(group, self.target, self.strides_of, self.array_of)):
+                    self.calls.append((group, lowered))
+
+    # -- memory -----------------------------------------------------------------------------------------------
+    def arena(self, size: int) -> Root:
+        root = Root(Space.ARENA, size)
+        self.roots.append(root)
+        return root
+
+    def storage(self, value: ir.Value) -> Storage:
+        """The place of a value; a constant gets one when it is first asked for."""
+        if value not in self.map.storages:
+            root = self.constant(value.name or str(id(value)), "as it is", lambda: self.array(value))
+            self.map.storages[value] = Storage(root, row_major(shape_of(value)))
+        return self.map.storages[value]
+
+    def array(self, value: ir.Value) -> np.ndarray:
+        array = self.array_of(value)
+        if array is None:
+            raise ValueError(f"value {value.name!r} is neither computed nor constant")
+        return array
+
+    def strides_of(self, value: ir.Value) -> tuple[int, ...]:
+        return self.storage(value).strides
+
+    def constant(self, name: str, key: str, make: Callable[[], np.ndarray]) -> Root:
+        offset = self.weights.offset(name, key, make)
+        if offset is not None:
+            return Root(Space.WEIGHTS, 0, offset=offset, key=(name, key))
+        if (name, key) not in self.constant_at:
+            self.constant_at[name, key] = len(self.constants)
+            self.constants.append(np.ascontiguousarray(make()))
+        return Root(Space.INPUT, 0, index=len(self.model.graph.inputs) + self.constant_at[name, key])
+
+    def root_of(self, operand: Operand, temps: dict[int, Root]) -> tuple[Root, int]:
+        """The root of an operand and the byte offset within it."""
+        if isinstance(operand, Pack):
+            name = operand.value.name or str(id(operand.value))
+            return self.constant(name, operand.key, lambda: operand.make(self.array(operand.value))), 0
+        if isinstance(operand, Temp):
+            if id(operand) not in temps:
+                temps[id(operand)] = self.arena(operand.bytes)
+            return temps[id(operand)], 0
+        place = self.storage(operand)
+        return place.root, place.offset * SIZES[dtype_of(operand)]
+
+    # -- program ----------------------------------------------------------------------------------------------
+    def finish(self) -> Plan:
+        temps: dict[int, Root] = {}
+        located = [[self.root_of(o, temps) for o in lowered.operands] for _, lowered in self.calls]
+        for number, places in enumerate(located):
+            for root, _ in places:
+                root.first = number if root.first < 0 else root.first
+                root.last = number
+        arena = assign_offsets([r for r in self.roots if r.first >= 0])
+        kernels: dict[str, int] = {}
+        sources: dict[str, str] = {}
+        calls: list[Call] = []
+        notes: list[KernelNote] = []
+        for (group, lowered), places in zip(self.calls, located, strict=True):
+            printed = print_kernel(lowered.kernel)
+            sources[printed.symbol] = printed.text
+            number = kernels.setdefault(printed.symbol, len(kernels))
+            refs = tuple(Ref(r.space, r.offset + extra, r.index) for r, extra in places)
+            scratch = max(lowered.scratch, lowered.kernel.scratch_bytes)
+            shares = max(1, min(self.threads, lowered.units, lowered.max_shares, lowered.flop // SHARE_FLOP))
+            calls.append(Call(number, refs, printed.args, lowered.units, shares, scratch))
+            notes.append(self.note(group, lowered, printed.symbol, scratch, shares))
+        program = Program(
+            inputs=tuple(port(v) for v in self.model.graph.inputs)
+            + tuple(Port(f"constant {i}", str(a.dtype), a.shape) for i, a in enumerate(self.constants)),
+            outputs=tuple(port(v) for v in self.model.graph.outputs),
+            kernels=tuple(kernels),
+            calls=tuple(calls),
+            arena_bytes=arena,
+            scratch_bytes=max((c.scratch for c in calls), default=0),
+            threads=self.threads,
+        )
+        return Plan(program, sources, self.constants, notes, self.log)
+
+    def note(self, group: Group, lowered: Lowered, symbol: str, scratch: int, shares: int) -> KernelNote:
+        moved = {"in": 0, "out": 0, "weights": 0}
+        for operand, buffer in zip(lowered.operands, lowered.kernel.buffers, strict=True):
+            if isinstance(operand, Temp):
+                moved["out" if buffer.role == "out" else "in"] += operand.bytes
+                continue
+            value = operand.value if isinstance(operand, Pack) else operand
+            constant = isinstance(operand, Pack) or self.storage(value).root.space is Space.WEIGHTS
+            moved["out" if buffer.role == "out" else "weights" if constant else "in"] += byte_size(value)
+        return KernelNote(
+            group, symbol, lowered.flop, moved["in"], moved["out"], moved["weights"], scratch, shares
+        )
+
+
+def port(value: ir.Value) -> Port:
+    return Port(value.name or "", NUMPY[dtype_of(value)], shape_of(value))
+
+
+def plan(
+    model: ir.Model,
+    target: Target,
+    threads: int,
+    weights: WeightStore,
+    array_of: Callable[[ir.Value], np.ndarray | None],
+    *,
+    open_extents: bool = False,
+    log: Log | None = None,
+) -> Plan:
+    """Plan a specialised model (every value has a static shape).
+
+    `array_of` gives the constant behind a value, or None. With `open_extents` no decision depends on extents that
+    weights do not fix, so that a plan for other input shapes calls the same kernels.
+    """
+    return Planner(model, target, threads, weights, array_of, open_extents, log or Log()).run()

@@ -1,0 +1,172 @@
+"""A model that runs: NumPy in, NumPy out. Plans once for each new set of input shapes and keeps the plan."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import onnx_ir as ir
+
+from fusewright.errors import InputError, ShapeError
+from fusewright.graph.decisions import Log
+from fusewright.graph.group import dtype_of
+from fusewright.passes.pipeline import specialize
+from fusewright.plan.planner import NUMPY, Plan, plan
+from fusewright.plan.support import check_support
+from fusewright.plan.weights import WeightStore
+from fusewright.runtime.build import Progress, build
+from fusewright.runtime.executor import Executor
+from fusewright.runtime.pool import pool
+from fusewright.target.target import Target
+
+Shapes = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of the model; an open dimension is its name, or None where it has none."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str | None, ...]
+
+
+@dataclass
+class Ready:
+    """What a set of input shapes needs to run."""
+
+    plan: Plan
+    executor: Executor
+    constants: list[np.ndarray]
+
+
+@dataclass
+class Session:
+    """A compiled model. Safe to call from several threads at once."""
+
+    model: ir.Model
+    target: Target
+    threads: int
+    name: str = "model"
+    weights: WeightStore = field(default_factory=WeightStore)
+    progress: Progress | None = None
+
+    def __post_init__(self) -> None:
+        graph = self.model.graph
+        self.inputs = [_port(v) for v in graph.inputs]
+        self.outputs = [_port(v) for v in graph.outputs]
+        self.open = any(not isinstance(d, int) for p in self.inputs for d in p.shape)
+        self._ready: dict[Shapes, Ready] = {}
+        self._lock = threading.Lock()
+        self._constants = {v.name: v for v in graph.initializers.values()}
+
+    # -- planning ---------------------------------------------------------------------------------------------
+    def prepare(self, shapes: Mapping[str, Sequence[int]]) -> Ready:
+        """Plan and build for these input shapes; a known set costs a look-up."""
+        key = tuple(tuple(int(d) for d in shapes[p.name]) for p in self.inputs)
+        found = self._ready.get(key)
+        if found is not None:
+            return found
+        with self._lock:
+            if key not in self._ready:
+                self._ready[key] = self._plan(key)
+            return self._ready[key]
+
+    def _plan(self, key: Shapes) -> Ready:
+        log = Log()
+        shapes = {p.name: s for p, s in zip(self.inputs, key, strict=True)}
+        model = specialize(self.model, shapes, log)
+        check_support(model)
+        made = plan(
+            model, self.target, self.threads, self.weights, self._array_of, open_extents=self.open, log=log
+        )
+        library = build(made.sources, self.target, progress=self.progress)
+        self.weights.seal()
+        executor = Executor(made.program, library.addresses, self.weights.block, pool(self.threads))
+        return Ready(made, executor, made.constants)
+
+    def _array_of(self, value: ir.Value) -> np.ndarray | None:
+        if value.const_value is None or value.is_graph_input():
+            return None
+        return np.asarray(value.const_value.numpy())
+
+    # -- running ----------------------------------------------------------------------------------------------
+    def run(self, names: Sequence[str] | None, feed: Mapping[str, Any]) -> list[np.ndarray]:
+        """The outputs called `names` (all if None), as onnxruntime's sessions do.
+
+        Raises InputError for a missing or unknown name, a wrong dtype or shape.
+        """
+        known = {p.name: i for i, p in enumerate(self.outputs)}
+        for n in names or ():
+            if n not in known:
+                raise InputError(f"the model has no output {n!r}; it has {', '.join(map(repr, known))}")
+        arrays = self._check(feed)
+        results = self._run(arrays)
+        return results if names is None else [results[known[n]] for n in names]
+
+    def __call__(self, *arrays: Any, **named: Any) -> Any:
+        """Inputs by position or name; one array if the model has one output, else a tuple."""
+        if len(arrays) > len(self.inputs):
+            raise InputError(f"the model has {len(self.inputs)} inputs, got {len(arrays)} arrays")
+        feed = {p.name: a for p, a in zip(self.inputs, arrays, strict=False)}
+        for n in named:
+            if n in feed:
+                raise InputError(f"input {n!r} is given twice, by position and by name")
+        results = self._run(self._check({**feed, **named}))
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def _check(self, feed: Mapping[str, Any]) -> list[np.ndarray]:
+        expected = ", ".join(f"{p.name!r}" for p in self.inputs)
+        unknown = [n for n in feed if n not in {p.name for p in self.inputs}]
+        if unknown:
+            raise InputError(f"the model has no input {unknown[0]!r}; its inputs are {expected or 'none'}")
+        arrays = []
+        for p in self.inputs:
+            if p.name not in feed:
+                raise InputError(f"input {p.name!r} is missing; the model's inputs are {expected}")
+            arrays.append(_checked(p, feed[p.name]))
+        return arrays
+
+    def _run(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
+        ready = self.prepare({p.name: a.shape for p, a in zip(self.inputs, arrays, strict=True)})
+        outputs = [np.empty(p.shape, numpy_dtype(p.dtype)) for p in ready.plan.program.outputs]
+        ready.executor.run([*arrays, *ready.constants], outputs)
+        return outputs
+
+
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    return np.dtype(ml_dtypes.bfloat16) if name == "bfloat16" else np.dtype(name)
+
+
+def _port(value: ir.Value) -> Port:
+    dims: list[int | str | None] = []
+    if value.shape is None:
+        raise ShapeError(f"{value.name!r} has no rank in the model; give its shape (--shape {value.name}=1x3x224x224)")
+    for d in value.shape:
+        dims.append(d if isinstance(d, int) else d.value)
+    return Port(value.name or "", NUMPY[dtype_of(value)], tuple(dims))
+
+
+def _checked(port: Port, given: Any) -> np.ndarray:
+    """`given` as a contiguous array of the port's dtype, or an InputError that says what is wrong."""
+    array = np.asarray(given)
+    wanted = numpy_dtype(port.dtype)
+    if array.dtype != wanted:
+        raise InputError(
+            f"input {port.name!r} has dtype {array.dtype}, the model expects {wanted}; convert it with .astype({wanted.name!r})"
+        )
+    text = "x".join("?" if d is None else str(d) for d in port.shape)
+    if array.ndim != len(port.shape):
+        raise InputError(
+            f"input {port.name!r} has {array.ndim} dimensions {list(array.shape)}, the model expects {len(port.shape)}: {text or 'a scalar'}"
+        )
+    named: dict[str, int] = {}
+    for i, (d, got) in enumerate(zip(port.shape, array.shape, strict=True)):
+        wanted_extent = named.setdefault(d, got) if isinstance(d, str) else d
+        if wanted_extent is not None and wanted_extent != got:
+            raise InputError(f"input {port.name!r} has extent {got} in dimension {i}, expected {d} (shape {text})")
+    return np.ascontiguousarray(array)

@@ -1,0 +1,148 @@
+"""acc[rows][columns] += a[row, k] * b[k, column]: the register tile at the heart of every matmul and convolution.
+
+Rows are single values spread over a vector, columns are vectors. Named accumulators, one spread value shared by the
+vectors of its row: few instructions for each multiply-add, and nothing spills (see docs/performance.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fusewright.kernel.expr import Buffer, Const, Expr, Load, Op, Var, const, index, known
+from fusewright.kernel.loops import Kernel
+from fusewright.target.target import Target
+
+UNROLL = 2  # steps of the inner loop spelled out; more costs compile time and gains nothing measurable
+MAX_ROWS = {  # by vector registers and vectors in a row: accumulators + vectors of b + one spread value must fit
+    32: {4: 6, 3: 8, 2: 12, 1: 16},
+    16: {3: 4, 2: 6, 1: 10},
+}
+LATENCY = 8  # independent accumulators that keep two multiply-add units busy
+
+
+@dataclass(frozen=True)
+class TileShape:
+    rows: int
+    vectors: int
+
+
+def tile_cost(rows: int, vectors: int) -> float:
+    """Relative time of one step along k: multiply-adds, or loads, or the latency of too few accumulators."""
+    return max(rows * vectors, 0.75 * (rows + vectors), LATENCY) + 0.1 * (rows + vectors)
+
+
+def choose_tile(target: Target, columns: int | None, rows: int | None) -> TileShape:
+    """The cheapest tile for `rows` x `columns` (None: unknown, take what suits long extents)."""
+    limits = MAX_ROWS[32 if target.vector_registers >= 32 else 16]
+    best: tuple[float, TileShape] | None = None
+    for vectors, most in limits.items():
+        wanted = -(-columns // target.lanes) if columns is not None else vectors * 8
+        panels, rest = divmod(wanted, vectors)
+        if wanted < vectors:
+            continue
+        for r in range(most, 0, -1) if rows is not None else (most,):
+            if rows is not None and r > max(rows, 1):
+                continue
+            full, tail = divmod(rows, r) if rows is not None else (8, 0)
+
+            def strip(v: int, full: int = full, tail: int = tail, r: int = r) -> float:
+                return full * tile_cost(r, v) + (tile_cost(tail, v) if tail else 0)
+
+            cost = panels * strip(vectors) + (strip(rest) if rest else 0)
+            cost /= max(rows or 8 * r, 1) * wanted
+            if best is None or cost < best[0] - 1e-9:
+                best = (cost, TileShape(r, vectors))
+    if best is None:
+        return TileShape(1, 1)
+    return best[1]
+
+
+@dataclass(frozen=True)
+class Left:
+    """Where a tile reads its rows: `rows[m]` is the position of row m at the first step of k.
+
+    `taps` are outer reduction loops: (extent, step in elements of the left operand). `k` steps of 1 are innermost.
+    """
+
+    buffer: Buffer
+    rows: Sequence[Expr]
+    taps: Sequence[tuple[int, Expr]]
+    k: Expr
+
+
+@dataclass(frozen=True)
+class Right:
+    """Where a tile reads its columns: `base` for k = 0, `step` elements further for each k (taps follow each other).
+
+    `count` limits the lanes of the last vector when memory ends there (a right side that is not packed).
+    """
+
+    buffer: Buffer
+    base: Expr
+    step: Expr
+    count: Expr | None = None
+
+
+def emit_tile(
+    kernel: Kernel,
+    dtype: str,
+    vectors: int,
+    left: Left,
+    right: Right,
+    finish: Callable[[int, int, Expr], None],
+) -> None:
+    """The accumulators, the loops over taps and k, then `finish(row, vector, value)` for each result vector."""
+    rows = len(left.rows)
+    zero = Op(dtype, True, "splat", (const(0, dtype),))
+    acc = [[kernel.mutable(zero, f"c{m}{v}") for v in range(vectors)] for m in range(rows)]
+    starts = [kernel.let(r, f"r{m}") if not isinstance(r, Const) else r for m, r in enumerate(left.rows)]
+    emit_taps(kernel, dtype, acc, left, right, starts, 0, index(0), index(0))
+    for m in range(rows):
+        for v in range(vectors):
+            finish(m, v, acc[m][v])
+
+
+def emit_taps(
+    kernel: Kernel,
+    dtype: str,
+    acc: list[list[Var]],
+    left: Left,
+    right: Right,
+    starts: list[Expr],
+    depth: int,
+    shift: Expr,
+    tap: Expr,
+) -> None:
+    if depth < len(left.taps):
+        extent, step = left.taps[depth]
+        with kernel.loop(extent, "t") as t:
+            emit_taps(kernel, dtype, acc, left, right, starts, depth + 1, shift + t * step, tap * extent + t)
+        return
+    a0 = kernel.let(shift, "a0") if not isinstance(shift, Const) else shift
+    b0 = kernel.let(right.base + tap * left.k * right.step, "b0")
+    steps = known(left.k) if isinstance(left.k, Const) else None
+
+    def step(k: Expr) -> None:
+        b = []
+        for v in range(len(acc[0])):
+            place = b0 + k * right.step + v * kernel.lanes
+            count = right.count if v == len(acc[0]) - 1 else None
+            b.append(kernel.let(Load(dtype, True, right.buffer, place, count), f"b{v}"))
+        for m, row in enumerate(acc):
+            a = Op(dtype, True, "splat", (Load(dtype, False, left.buffer, a0 + starts[m] + k),))
+            a = kernel.let(a, f"a{m}")
+            for v, c in enumerate(row):
+                kernel.assign(c, Op(dtype, True, "fma", (a, b[v], c)))
+
+    if steps is not None:
+        whole = steps // UNROLL * UNROLL
+        if whole:
+            with kernel.loop(whole, "k", step=UNROLL) as k:
+                for u in range(UNROLL):
+                    step(k + u)
+        for u in range(whole, steps):
+            step(index(u))
+        return
+    with kernel.loop(left.k, "k") as k:
+        step(k)
