@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import TypeAlias
 
 import onnx
 import onnx_ir as ir
 import onnx_ir.passes.common as common
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped] # it ships no types
 
 from fusewright.errors import ModelError
 from fusewright.frontend.upgrade import upgrade
@@ -23,7 +24,7 @@ from fusewright.graph.opset import OPSET, ir_version_for, opset_of
 MAX_PROTO_BYTES = 2**31 - 1
 """What one protobuf message can hold; larger models keep their weights in external files."""
 
-Source = str | Path | bytes | onnx.ModelProto | ir.Model
+Source: TypeAlias = str | Path | bytes | onnx.ModelProto | ir.Model
 
 
 def load(source: Source, *, keep_weight_inputs: bool = False, directory: Path | None = None) -> ir.Model:
@@ -167,7 +168,7 @@ def _inline_and_upgrade(model: ir.Model, origin: str) -> None:
         _upgrade_model(model, origin)
     if model.functions:
         common.InlinePass()(model)
-        common.RemoveUnusedFunctionsPass()(model)
+        common.RemoveUnusedFunctionsPass()(model)  # type: ignore[no-untyped-call] # theirs lacks types
     _upgrade_model(model, origin)
 
 
@@ -207,7 +208,7 @@ def _lift_constants(model: ir.Model) -> None:
     for value in model.graph.initializers.values():
         tensor = value.const_value
         if tensor is not None:
-            value.shape, value.type = ir.Shape(tensor.shape), ir.TensorType(tensor.dtype)
+            value.shape, value.type = ir.Shape(tensor.shape.numpy()), ir.TensorType(tensor.dtype)
 
 
 def _name_everything(model: ir.Model) -> None:

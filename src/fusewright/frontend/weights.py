@@ -126,7 +126,7 @@ def _check_external(tensor: ir.ExternalTensor, where: str) -> None:
         available = path.stat().st_size
     except (OSError, RuntimeError) as error:
         raise ModelError(f"{where}: external file {location!r} cannot be read: {error}") from None
-    expected = _nbytes(tuple(int(dim) for dim in tensor.shape), tensor.dtype, where)
+    expected = _nbytes(tensor.shape.numpy(), tensor.dtype, where)
     offset = tensor.offset or 0
     length = expected if tensor.length is None else tensor.length
     if length != expected:

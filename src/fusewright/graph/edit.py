@@ -15,7 +15,9 @@ def add_constant(graph: ir.Graph, name: str, array: np.ndarray[Any, Any] | ir.Te
     while unique in graph.initializers:
         number += 1
         unique = f"{name}_{number}"
-    value = ir.Value(name=unique, type=ir.TensorType(tensor.dtype), shape=ir.Shape(tensor.shape), const_value=tensor)
+    value = ir.Value(
+        name=unique, type=ir.TensorType(tensor.dtype), shape=ir.Shape(tensor.shape.numpy()), const_value=tensor
+    )
     graph.register_initializer(value)
     return value
 

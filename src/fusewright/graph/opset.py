@@ -20,7 +20,7 @@ OLDEST_OPSET = 7
 def opset_of(model: ir.Model) -> int:
     """The version of the default domain that `model` imports (OPSET when it uses none of its operators)."""
     imports = model.graph.opset_imports
-    return imports.get("", imports.get("ai.onnx", OPSET))
+    return int(imports.get("", imports.get("ai.onnx", OPSET)))
 
 
 def ir_version_for(opset: int) -> int:

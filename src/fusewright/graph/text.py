@@ -70,8 +70,6 @@ def _noise(info: onnx.ValueInfoProto) -> onnx.TensorProto:
         raise ModelError(f"weight {info.name!r} of the text has an open dimension: give each extent")
     rng = np.random.default_rng(zlib.crc32(info.name.encode()))
     dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
-    if np.issubdtype(dtype, np.integer) or dtype == np.bool_:
-        array = rng.integers(0, 2, dims)
-    else:
-        array = rng.uniform(-1.0, 1.0, dims)
-    return onnx.numpy_helper.from_array(np.asarray(array, dtype), info.name)
+    whole = np.issubdtype(dtype, np.integer) or dtype == np.bool_
+    array = (rng.integers(0, 2, dims) if whole else rng.uniform(-1.0, 1.0, dims)).astype(dtype)
+    return onnx.numpy_helper.from_array(array, info.name)
