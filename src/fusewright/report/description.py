@@ -1,6 +1,6 @@
-"""What is there to say of a compiled model? Plain data: `inspect` prints it, `--json` dumps it, tests read it.
+"""What is there to say of a compiled model? Plain data: `inspect` prints it, `--json` dumps it, tests read.
 
-Filled by `Session.describe`; holds nothing but names, numbers and reasons, so that it can be stored in an artifact.
+Filled by `Session.describe`; holds nothing but names, numbers and reasons, so that an artifact can store it.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ class NodeInfo:
 
 @dataclass(frozen=True)
 class KernelInfo:
-    """One call record of the program, in the order of execution.
+    """One kernel of the program, in the order of execution.
 
-    `title` is what a person reads ("conv_relu_add 1x64x56x56"); `symbol` is the C function. A kernel that is
-    called `calls` times in a row with other operands counts once. `flop` is the arithmetic of one run of this record
-    (a multiply-add is two); the bytes are those it reads (`bytes_in` activations, `bytes_weights`) and writes
-    (`bytes_out`); `scratch` is bytes per thread, `shares` the number of threads that take part.
+    `title` is what a person reads ("conv_relu_add 1x64x56x56"); `symbol` is the C function; `calls` is how
+    many call records of the program belong to it. The rest is for one run, all its calls together: `flop` is
+    the arithmetic (a multiply-add is two); the bytes are those it reads (`bytes_in` activations,
+    `bytes_weights`) and writes (`bytes_out`); `scratch` is bytes per thread, `shares` the number of threads
+    that take part.
     """
 
     index: int
@@ -55,8 +56,8 @@ class KernelInfo:
 
 @dataclass(frozen=True)
 class MemoryInfo:
-    """Bytes. `arena` is all intermediate tensors of one run at their offsets; `peak` is arena + scratch of all
-    threads + weights: what a session holds beside the caller's arrays."""
+    """Bytes. `arena` is all intermediate tensors of one run at their offsets; `peak` is weights + arena +
+    scratch of all threads: what a session holds beside the caller's arrays."""
 
     arena: int
     weights: int
@@ -65,19 +66,20 @@ class MemoryInfo:
 
 @dataclass(frozen=True)
 class Decision:
-    """A choice that was made or refused where it was known: `what` ("fuse add into conv"), `where` (node names or
-    a kernel's title), and the reason in words."""
+    """A choice made or refused, recorded where it was taken: `what` ("fuse add into conv"), `where` (node
+    names or a kernel's title), the reason in words, and `by` which pass."""
 
     made: bool
     what: str
     where: str
     reason: str
+    by: str = ""
 
 
 @dataclass(frozen=True)
 class Description:
-    """All of it. `shapes` are the input shapes that the kernels and the memory are shown for; with an open dimension
-    unbound, `kernels` is empty and `memory` is None, and the rest still holds."""
+    """All of it. `shapes` are the input shapes that the kernels and the memory are shown for; with an open
+    dimension unbound, `kernels` is empty and `memory` is None, and the rest still holds."""
 
     model: str
     target: str

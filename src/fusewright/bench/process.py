@@ -1,0 +1,112 @@
+"""How does the benchmark talk with an engine in another process, and notice that it died or hangs?"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+WORKER = Path(__file__).with_name("worker.py")
+LOAD_TIMEOUT = 600.0  # seconds; the largest models take minutes to load in some engines
+TURN_TIMEOUT = 300.0
+_TAIL = 1500  # characters of an engine's own words that go into a message
+
+
+class EngineError(Exception):
+    """The engine is missing, refused the model, died or hung; `missing` names a package that is not there."""
+
+    def __init__(self, message: str, missing: str | None = None) -> None:
+        super().__init__(message)
+        self.missing = missing
+
+
+class Engine:
+    """A worker process; `facts` is what it said after loading. Leaving the context ends the process."""
+
+    def __init__(self, name: str, job: Mapping[str, Any]) -> None:
+        self.name = name
+        self.facts: dict[str, Any] = {}
+        self._job = {"engine": name, **job}
+        self._errors = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            [sys.executable, str(WORKER)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            start_new_session=True,  # Ctrl-C reaches only us; we end the workers
+        )
+        self._unread = b""
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def load(self) -> None:
+        """Loads the engine and the model. Raises EngineError."""
+        self.facts = self._ask(self._job, LOAD_TIMEOUT)
+        if "error" in self.facts:
+            raise EngineError(f"{self.name}: {self.facts['error']}", self.facts["missing"])
+
+    def turn(self, runs: int) -> list[int]:
+        """Runs the model once to warm up, then `runs` times: the times of these, in nanoseconds."""
+        times: list[int] = self._ask({"runs": runs}, TURN_TIMEOUT)["ns"]
+        return times
+
+    def close(self) -> None:
+        """Ends the process, and whatever it started."""
+        if self._process.poll() is None:
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._errors):
+            if stream is not None:
+                try:
+                    stream.close()
+                except BrokenPipeError:
+                    pass
+
+    def _ask(self, message: Mapping[str, Any], timeout: float) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise EngineError(self._obituary()) from None
+        answer: dict[str, Any] = json.loads(self._line(timeout))
+        return answer
+
+    def _line(self, timeout: float) -> bytes:
+        assert self._process.stdout is not None
+        handle, deadline = self._process.stdout.fileno(), time.monotonic() + timeout
+        while b"\n" not in self._unread:
+            ready, _, _ = select.select([handle], [], [], max(0.0, deadline - time.monotonic()))
+            if not ready:
+                raise EngineError(f"{self.name}: no answer for {timeout:.0f} seconds")
+            piece = os.read(handle, 1 << 16)
+            if not piece:
+                raise EngineError(self._obituary())
+            self._unread += piece
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line
+
+    def _obituary(self) -> str:
+        code = self._process.wait(timeout=10)
+        self._errors.seek(0)
+        words = self._errors.read().decode(errors="replace").strip()[-_TAIL:]
+        cause = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return f"{self.name}: the process ended with {cause}" + (f":\n{words}" if words else "")

@@ -1,0 +1,329 @@
+"""What can a user ask for on the command line? One function a verb; the work is done elsewhere.
+
+Exit codes: 0 done; 1 the answer is no (`check` found a difference); 2 the input is at fault; 3 a bug of ours;
+130 stopped with Ctrl-C. Results go to standard output, everything else to standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from fusewright import verbs
+from fusewright.errors import UserError
+from fusewright.report.arrays import show_arrays
+from fusewright.report.bench import show_bench
+from fusewright.report.check import show_check
+from fusewright.report.failures import show_bug, show_user_error, version_text
+from fusewright.report.inspect import show_description
+from fusewright.report.progress import progress
+from fusewright.report.tables import show, show_json
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+EXIT_NO, EXIT_USER, EXIT_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 3, 130, 143
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
+
+
+_file = click.argument("file", metavar="FILE")
+_model = click.argument("model", metavar="MODEL")
+_shape = click.option(
+    "--shape",
+    "shapes",
+    multiple=True,
+    metavar="NAME=1x3x224x224",
+    help="Shape of an input, or DIMENSION=8 for an open dimension; may be repeated. "
+    "NAME= may be left out if there is one input.",
+)
+_threads = click.option(
+    "--threads", type=click.IntRange(1, 1024), metavar="N", help="Threads of a run (default: all processors)."
+)
+_target = click.option(
+    "--target", metavar="NAME", help="Instruction set to compile for (default: the best that is here)."
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+_seed = click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the random inputs.")
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Settings are read from the environment: FUSEWRIGHT_DEBUG, FUSEWRIGHT_DUMP, FUSEWRIGHT_CACHE_DIR, "
+    "FUSEWRIGHT_CC, FUSEWRIGHT_TARGET, FUSEWRIGHT_THREADS. FUSEWRIGHT_DEBUG=1 to 5 shows more and more.",
+)
+@click.version_option(version_text(), prog_name="fusewright")
+def cli() -> None:
+    """Compile a trained network (ONNX) into a native library, run it, check it, and time it."""
+
+
+@cli.command("compile")
+@_model
+@click.option("-o", "--output", metavar="OUT.fw", help="File to write (default: the model's name with .fw).")
+@_shape
+@_threads
+@_target
+@_json
+def compile_(
+    model: str,
+    output: str | None,
+    shapes: Sequence[str],
+    threads: int | None,
+    target: str | None,
+    as_json: bool,
+) -> int:
+    """Compile MODEL into one file that runs without a compiler.
+
+    \b
+    Examples:
+      fusewright compile resnet50.onnx
+      fusewright compile bert.onnx -o bert.fw --shape batch=1 --shape tokens=128 --threads 4
+    """
+    with progress() as report:
+        result = verbs.compile_to(Path(model), _path(output), shapes, threads, target, report)
+    if as_json:
+        show_json(result.to_json())
+    else:
+        show(result.text())
+    return 0
+
+
+@cli.command()
+@_file
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME=FILE.npy",
+    help="Array for an input; may be repeated. Inputs that are not given are random (see --seed).",
+)
+@click.option("--output-dir", metavar="DIR", help="Write the outputs there as output_0.npy, output_1.npy, ...")
+@_shape
+@_threads
+@_target
+@_seed
+@_json
+def run(
+    file: str,
+    inputs: Sequence[str],
+    output_dir: str | None,
+    shapes: Sequence[str],
+    threads: int | None,
+    target: str | None,
+    seed: int,
+    as_json: bool,
+) -> int:
+    """Run FILE, a model or a compiled .fw file, once.
+
+    Random inputs are standard normal for floats; integers are 0 or 1, or any row where they index a table.
+
+    \b
+    Examples:
+      fusewright run resnet50.onnx --input x=cat.npy --output-dir out
+      fusewright run detector.fw --shape 1x3x640x640
+    """
+    with progress() as report:
+        result = verbs.run_once(Path(file), inputs, _path(output_dir), shapes, threads, target, seed, report)
+    if as_json:
+        show_json(result.to_json())
+    else:
+        show(f"{result.file} ({verbs.shapes_text(result.shapes)}): one run took {result.run_ms:.1f} ms")
+        show_arrays(result.outputs)
+    return 0
+
+
+@cli.command()
+@_model
+@_shape
+@click.option("--inputs", "archive", metavar="FILE.npz", help="Compare on these arrays too, named as the inputs are.")
+@click.option("--seeds", type=click.IntRange(0, 1000), default=3, show_default=True, help="Number of random inputs.")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0, min_open=True),
+    help="Largest error allowed, relative to the output's largest magnitude (default: 1e-4).",
+)
+@click.option(
+    "--reference",
+    type=click.Choice(["onnxruntime", "onnx"]),
+    help="What to compare with (default: onnxruntime if it is installed, else the evaluator of onnx).",
+)
+@_threads
+@_target
+@_json
+def check(
+    model: str,
+    shapes: Sequence[str],
+    archive: str | None,
+    seeds: int,
+    tolerance: float | None,
+    reference: str | None,
+    threads: int | None,
+    target: str | None,
+    as_json: bool,
+) -> int:
+    """Compile MODEL and compare what it computes with another implementation.
+
+    Exit code 0 if all outputs agree, 1 if one does not.
+
+    \b
+    Examples:
+      fusewright check resnet50.onnx
+      fusewright check bert.onnx --shape tokens=128 --inputs sentences.npz --threads 2
+    """
+    with progress() as report:
+        result = verbs.check_model(
+            Path(model), shapes, _path(archive), seeds, tolerance, reference, threads, target, report
+        )
+    if as_json:
+        show_json(result.to_json())
+    else:
+        show(f"{result.model} ({verbs.shapes_text(result.shapes)}), target {result.target}")
+        show_check(result.result)
+    return 0 if result.ok else EXIT_NO
+
+
+@cli.command()
+@_file
+@click.option(
+    "--against",
+    default="onnxruntime,openvino",
+    show_default=True,
+    metavar="ENGINES",
+    help='Opponents, separated by commas; "none" for none.',
+)
+@_shape
+@_threads
+@_target
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1, 3600),
+    default=20.0,
+    show_default=True,
+    help="How long to measure, all engines together, loading not counted.",
+)
+@_seed
+@_json
+def bench(
+    file: str,
+    against: str,
+    shapes: Sequence[str],
+    threads: int | None,
+    target: str | None,
+    seconds: float,
+    seed: int,
+    as_json: bool,
+) -> int:
+    """Time FILE, a model or a compiled .fw file, against other engines.
+
+    Each engine runs in a process of its own, in alternation, some runs at a time, so that a noisy machine slows
+    all alike. The measured peak of the machine runs in the same alternation. Opponents need a model.
+
+    \b
+    Examples:
+      fusewright bench resnet50.onnx --threads 1
+      fusewright bench bert.onnx --shape batch=1 --shape tokens=128 --against onnxruntime --seconds 60 --json
+    """
+    with progress() as report:
+        result = verbs.bench_model(Path(file), against, shapes, threads, target, seconds, seed, report)
+    if as_json:
+        show_json(result.to_json())
+    else:
+        show_bench(result)
+    return 0
+
+
+@cli.command()
+@_file
+@_shape
+@_threads
+@_target
+@click.option("--reasons", is_flag=True, help="Name every place of every decision, not three of each kind.")
+@_json
+def inspect(
+    file: str,
+    shapes: Sequence[str],
+    threads: int | None,
+    target: str | None,
+    reasons: bool,
+    as_json: bool,
+) -> int:
+    """Show the kernels of FILE, a model or a compiled .fw file, its memory, and the reasons for both.
+
+    \b
+    Examples:
+      fusewright inspect resnet50.onnx
+      fusewright inspect detector.onnx --shape 1x3x640x640 --reasons
+    """
+    with progress() as report:
+        result = verbs.describe(Path(file), shapes, threads, target, report)
+    if as_json:
+        show_json(result.to_json())
+    else:
+        show_description(result, reasons)
+    return 0
+
+
+@cli.command()
+@_model
+@click.option("-o", "--output", required=True, metavar="OUT.onnx", help="File to write.")
+@_json
+def optimize(model: str, output: str, as_json: bool) -> int:
+    """Write MODEL with its graph optimised, as plain ONNX that every other tool reads.
+
+    \b
+    Example:
+      fusewright optimize resnet50.onnx -o resnet50.opt.onnx
+    """
+    with progress() as report:
+        result = verbs.optimize_to(Path(model), Path(output), report)
+    if as_json:
+        show_json(result.to_json())
+    else:
+        show(result.text())
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The entry point: runs the verb and turns whatever happens into an exit code and at most one message."""
+    signal.signal(signal.SIGTERM, _terminate)  # so that what is under way cleans up after itself
+    sys.exit(_guarded(arguments))
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    raise SystemExit(EXIT_TERMINATED)
+
+
+def _guarded(arguments: Sequence[str] | None) -> int:
+    try:
+        code = cli.main(args=arguments, prog_name="fusewright", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("fusewright: interrupted", err=True)
+        return EXIT_INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USER
+    except UserError as error:
+        show_user_error(error)
+        return EXIT_USER
+    except BrokenPipeError:  # the reader of our output (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError as error:
+        show_user_error(UserError(f"this machine has not enough memory for it: {error or 'allocation failed'}"))
+        return EXIT_USER
+    except Exception as error:
+        show_bug(error)
+        return EXIT_BUG
+
+
+if __name__ == "__main__":
+    main()

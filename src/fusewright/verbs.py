@@ -1,0 +1,362 @@
+"""What does each verb of the command line do? Words in, a result out that can be shown or dumped as JSON.
+
+Nothing here prints; nothing here computes what a room below already does.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+import fusewright
+from fusewright.bench.bench import bench, check_opponents
+from fusewright.bench.flops import count_flop
+from fusewright.bench.result import BenchResult
+from fusewright.check import TOLERANCE, CheckResult, check, reference_for
+from fusewright.errors import ArtifactError, InputError, UserError
+from fusewright.frontend.onnx import load as load_model
+from fusewright.passes.pipeline import optimize, specialize
+from fusewright.report.arrays import summarise, write_arrays
+from fusewright.report.description import Description
+from fusewright.runtime.artifact import MAGIC
+from fusewright.samples import PortLike, random_inputs, table_rows
+from fusewright.words import (
+    arrays_from_npz,
+    arrays_from_words,
+    format_shape,
+    ports_of,
+    require_all,
+    shapes_from_words,
+)
+
+Progress = Callable[[str, int, int], None]
+Shapes = Mapping[str, Sequence[int]]
+
+ARTIFACT_SUFFIX = ".fw"
+
+
+def is_artifact(file: Path) -> bool:
+    """Whether this is a compiled file: by its first bytes, and if it cannot be read, by its name."""
+    try:
+        with open(file, "rb") as stream:
+            return stream.read(len(MAGIC)) == MAGIC or file.suffix == ARTIFACT_SUFFIX
+    except (OSError, ValueError):
+        return file.suffix == ARTIFACT_SUFFIX
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model or a compiled file, ready to run; `model` is None for the latter, as it holds no graph."""
+
+    session: fusewright.Session
+    model: ir.Model | None
+    shapes: dict[str, tuple[int, ...]]
+    arrays: dict[str, np.ndarray]
+    compile_seconds: float | None
+
+    def feed(self, seed: int) -> dict[str, np.ndarray]:
+        """The given arrays, and random ones for the rest. Raises ShapeError if a shape is not known."""
+        require_all(self.shapes, self.session.inputs)
+        rows = table_rows(self.model) if self.model is not None else {}
+        return random_inputs(self.session.inputs, self.shapes, seed, rows) | self.arrays
+
+
+def open_file(
+    file: Path,
+    shape_words: Sequence[str],
+    threads: int | None,
+    target: str | None,
+    progress: Progress,
+    read_arrays: Callable[[Sequence[PortLike]], dict[str, np.ndarray]] | None = None,
+    all_shapes: bool = False,
+) -> Opened:
+    """Loads a compiled file, or loads and compiles a model.
+
+    `read_arrays` is called with the inputs as soon as they are known, and with `all_shapes` every dimension must
+    be bound by then: faults of the user show before the work begins.
+    """
+    model = None if is_artifact(file) else load_model(file)
+    if model is None:
+        if target is not None:
+            raise ArtifactError(f"--target {target}: {file} is compiled already; give the model instead")
+        session, seconds = fusewright.load(file, threads=threads), None
+        ports: Sequence[PortLike] = session.inputs
+    else:
+        ports = ports_of(model)
+    arrays = read_arrays(ports) if read_arrays is not None else {}
+    shapes = shapes_from_words(shape_words, ports, arrays)
+    if all_shapes or shape_words:
+        require_all(shapes, ports)
+    if model is not None:
+        bound = shapes if len(shapes) == len(ports) else None
+        start = time.perf_counter()
+        session = fusewright.compile(
+            model, shapes=bound, threads=threads, target=target, progress=lambda d, t: progress("compiling", d, t)
+        )
+        seconds = time.perf_counter() - start
+    return Opened(session, model, shapes, arrays, seconds)
+
+
+@dataclass(frozen=True)
+class CompileResult:
+    """What was compiled, where it is, and what it takes."""
+
+    model: str
+    output: str
+    bytes: int
+    target: str
+    threads: int
+    kernels: int
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def text(self) -> str:
+        return (
+            f"{self.output}: {self.bytes} bytes, {self.kernels} kernels for {self.target}, "
+            f"compiled from {self.model} in {self.seconds:.1f} s"
+        )
+
+
+def compile_to(
+    model: Path,
+    output: Path | None,
+    shape_words: Sequence[str],
+    threads: int | None,
+    target: str | None,
+    progress: Progress,
+) -> CompileResult:
+    """compile: writes the compiled file, whole or not at all."""
+    if is_artifact(model):
+        raise UserError(f"{model}: this is a compiled file already; expected an ONNX model")
+    output = output or model.with_suffix(ARTIFACT_SUFFIX)
+    _require_writable(output, model)
+    opened = open_file(model, shape_words, threads, target, progress)
+    try:
+        opened.session.save(output)
+    except OSError as error:
+        raise UserError(f"-o {output}: cannot be written: {error}") from error
+    about = opened.session.describe()
+    return CompileResult(
+        str(model),
+        str(output),
+        output.stat().st_size,
+        about.target,
+        about.threads,
+        len(about.kernels),
+        opened.compile_seconds or 0.0,
+    )
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """The shapes that went in, how long one run took, and a summary of each output."""
+
+    file: str
+    shapes: Shapes
+    run_ms: float
+    outputs: list[dict[str, Any]]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def run_once(
+    file: Path,
+    input_words: Sequence[str],
+    output_dir: Path | None,
+    shape_words: Sequence[str],
+    threads: int | None,
+    target: str | None,
+    seed: int,
+    progress: Progress,
+) -> RunResult:
+    """run: given or random arrays in, a summary out, and the outputs as files if a folder is named."""
+    opened = open_file(
+        file,
+        shape_words,
+        threads,
+        target,
+        progress,
+        lambda ports: arrays_from_words(input_words, ports),
+        all_shapes=True,
+    )
+    feed = opened.feed(seed)
+    start = time.perf_counter()
+    arrays = [np.asarray(a) for a in opened.session.run(None, feed)]
+    seconds = time.perf_counter() - start
+    rows = summarise([p.name for p in opened.session.outputs], arrays)
+    if output_dir is not None:
+        for row, path in zip(rows, write_arrays(output_dir, arrays), strict=True):
+            row["file"] = str(path)
+    return RunResult(str(file), opened.shapes, seconds * 1000, rows)
+
+
+@dataclass(frozen=True)
+class ModelCheck:
+    """A check, and of what."""
+
+    model: str
+    target: str
+    threads: int
+    shapes: Shapes
+    result: CheckResult
+
+    @property
+    def ok(self) -> bool:
+        return self.result.ok
+
+    def to_json(self) -> dict[str, Any]:
+        about = {"model": self.model, "target": self.target, "threads": self.threads, "shapes": self.shapes}
+        return about | self.result.to_json()
+
+
+def check_model(
+    model: Path,
+    shape_words: Sequence[str],
+    archive: Path | None,
+    seeds: int,
+    tolerance: float | None,
+    reference: str | None,
+    threads: int | None,
+    target: str | None,
+    progress: Progress,
+) -> ModelCheck:
+    """check: compares on random inputs, and on those of the archive if there is one."""
+    if is_artifact(model):
+        raise UserError(f"{model}: this is a compiled file, which holds no graph to compare with; give the model")
+    if seeds == 0 and archive is None:
+        raise InputError("--seeds 0 without --inputs leaves nothing to compare on")
+    opened = open_file(
+        model,
+        shape_words,
+        threads,
+        target,
+        progress,
+        (lambda ports: arrays_from_npz(archive, ports)) if archive is not None else None,
+        all_shapes=True,
+    )
+    given = {str(archive): opened.feed(0)} if archive is not None else {}
+    without = replace(opened, arrays={})
+    cases = given | {f"seed {seed}": without.feed(seed) for seed in range(seeds)}
+    session = opened.session
+    result = check(
+        lambda feed: session.run(None, dict(feed)),
+        reference_for(model, reference),
+        [p.name for p in session.outputs],
+        cases,
+        TOLERANCE if tolerance is None else tolerance,
+        progress,
+    )
+    about = session.describe(opened.shapes)
+    return ModelCheck(str(model), about.target, about.threads, opened.shapes, result)
+
+
+def bench_model(
+    file: Path,
+    against: str,
+    shape_words: Sequence[str],
+    threads: int | None,
+    target: str | None,
+    seconds: float,
+    seed: int,
+    progress: Progress,
+) -> BenchResult:
+    """bench: compiles, then measures the compiled file against the opponents on the same random inputs."""
+    opponents = [] if against == "none" else [name.strip() for name in against.split(",") if name.strip()]
+    check_opponents(opponents, None if is_artifact(file) else file)
+    opened = open_file(file, shape_words, threads, target, progress, all_shapes=True)
+    feed = opened.feed(seed)
+    dims = {
+        extent: shape
+        for port in opened.session.inputs
+        for extent, shape in zip(port.shape, opened.shapes[port.name], strict=True)
+        if isinstance(extent, str)
+    }
+    flop = count_flop(specialize(opened.model, opened.shapes)) if opened.model is not None else None
+    with tempfile.TemporaryDirectory(prefix="fusewright-bench-") as folder:
+        artifact = file
+        if opened.model is not None:
+            artifact = Path(folder) / "model.fw"
+            opened.session.save(artifact)
+        result = bench(
+            model=None if opened.model is None else file,
+            artifact=artifact,
+            feed=feed,
+            dims=dims,
+            against=opponents,
+            threads=opened.session.describe().threads,
+            seconds=seconds,
+            flop=flop,
+            compile_seconds=opened.compile_seconds,
+            progress=progress,
+        )
+    return result
+
+
+def describe(
+    file: Path, shape_words: Sequence[str], threads: int | None, target: str | None, progress: Progress
+) -> Description:
+    """inspect: all that is known of the compiled model."""
+    opened = open_file(file, shape_words, threads, target, progress)
+    known = len(opened.shapes) == len(opened.session.inputs)
+    return replace(opened.session.describe(opened.shapes if known else None), model=str(file))
+
+
+@dataclass(frozen=True)
+class OptimizeResult:
+    """Where the optimised graph is, and by how much it shrank."""
+
+    model: str
+    output: str
+    nodes_before: int
+    nodes_after: int
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def text(self) -> str:
+        return f"{self.output}: {self.nodes_before} nodes became {self.nodes_after}"
+
+
+def optimize_to(file: Path, output: Path, progress: Progress) -> OptimizeResult:
+    """optimize: writes plain ONNX, whole or not at all; weights go into the file itself."""
+    _require_writable(output, file)
+    progress("reading the model", 0, 3)
+    model = load_model(file)
+    progress("optimising", 1, 3)
+    smaller = optimize(model)
+    progress("writing", 2, 3)
+    temporary = output.with_name(f".{output.name}.{os.getpid()}")
+    try:
+        ir.save(smaller, temporary)
+        os.replace(temporary, output)
+    except OSError as error:
+        raise UserError(f"-o {output}: cannot be written: {error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return OptimizeResult(str(file), str(output), len(model.graph), len(smaller.graph))
+
+
+def _require_writable(output: Path, model: Path) -> None:
+    """Raises UserError before any work is done, if the output cannot be written or would replace the model."""
+    if output.exists() and model.exists() and output.samefile(model):
+        raise UserError(f"-o {output}: this is the model itself, which would be lost; name another file")
+    if not output.absolute().parent.is_dir():
+        raise UserError(f"-o {output}: there is no directory {output.absolute().parent}")
+    if output.is_dir():
+        raise UserError(f"-o {output}: expected the name of a file, got a directory")
+
+
+def shapes_text(shapes: Shapes) -> str:
+    """x=1x3x224x224, mask=1x128"""
+    return ", ".join(f"{name}={format_shape(shape)}" for name, shape in shapes.items())
