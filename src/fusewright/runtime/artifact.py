@@ -54,7 +54,7 @@ class Artifact:
     """A compiled file, checked. `weights` is a read-only view of the file itself."""
 
     path: Path
-    programs: tuple[Program, ...]
+    programs: tuple[Program, ...] = field(repr=False)
     target: str
     features: frozenset[str]
     fusewright_version: str
@@ -250,7 +250,7 @@ def _appearing(path: Path) -> Iterator[BinaryIO]:
 
 def _bytes_of(weights: Buffer) -> memoryview:
     if isinstance(weights, np.ndarray):  # through uint8: bfloat16 has no letter in the buffer protocol
-        weights = memoryview(np.ascontiguousarray(weights).reshape(-1).view(np.uint8))
+        weights = np.ascontiguousarray(weights).reshape(-1).view(np.uint8).data
     view = memoryview(weights)
     return view.cast("B") if view.nbytes else memoryview(b"")
 

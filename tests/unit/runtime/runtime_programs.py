@@ -1,0 +1,66 @@
+"""Kernels small enough to check by hand, and programs of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fusewright.plan.program import Call, Port, Program, Ref, Space
+
+# Each unit reads its right neighbour, so a thread that starts a call too early reads an old value.
+SHIFT = """void shift(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
+    const int64_t *a = p[0], *w = p[1];
+    int64_t *c = p[2];
+    for (int64_t u = lo; u < hi; u++) c[u] = a[(u + 1) % n[0]] * 3 + w[u] + n[1];
+}"""
+# Writes all its scratch, then reads it: wrong as soon as two threads share scratch.
+FOLD = """void fold(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
+    const int64_t *a = p[0];
+    int64_t *c = p[1], *s = (int64_t *)scratch;
+    for (int64_t u = lo; u < hi; u++) {
+        for (int64_t j = 0; j < n[0]; j++) s[j] = a[u] ^ j;
+        int64_t sum = 0;
+        for (int64_t j = 0; j < n[0]; j++) sum += s[j];
+        c[u] = sum;
+    }
+}"""
+SOURCES = {"shift": SHIFT, "fold": FOLD}
+
+UNITS = 96
+FOLDED = 50  # elements of scratch that `fold` uses
+
+
+def chain(steps: int, threads: int, units: int = UNITS) -> Program:
+    """x -> shift, fold, shift, ... -> y, with every number of shares from 1 to `threads`."""
+    size = units * 8
+    calls = []
+    for step in range(steps):
+        shares = step % threads + 1
+        source = Ref(Space.INPUT, 0, 0) if step == 0 else Ref(Space.ARENA, (step % 2) * size)
+        target = Ref(Space.OUTPUT, 0, 0) if step == steps - 1 else Ref(Space.ARENA, ((step + 1) % 2) * size)
+        if step % 3 == 1:
+            calls.append(Call(1, (source, target), (FOLDED,), units, shares, FOLDED * 8))
+        else:
+            calls.append(Call(0, (source, Ref(Space.WEIGHTS, 0), target), (units, step), units, shares, 0))
+    port = (units,)
+    return Program(
+        (Port("x", "int64", port),), (Port("y", "int64", port),), ("shift", "fold"), tuple(calls),
+        2 * size, FOLDED * 8, threads,
+    )  # fmt: skip
+
+
+def chain_result(x: np.ndarray, weights: np.ndarray, steps: int) -> np.ndarray:
+    """What `chain` computes, in NumPy."""
+    j = np.arange(FOLDED)
+    with np.errstate(over="ignore"):
+        for step in range(steps):
+            x = (x[:, None] ^ j).sum(1) if step % 3 == 1 else np.roll(x, -1) * 3 + weights[: len(x)] + step
+    return x
+
+
+def aligned(values: np.ndarray) -> np.ndarray:
+    """The same values at an address that weights must have."""
+    memory = np.empty(values.nbytes + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    result = memory[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
+    result[...] = values
+    return result
