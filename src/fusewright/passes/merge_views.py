@@ -54,13 +54,14 @@ def _merge(graph: ir.Graph, node: ir.Node, names: dict[tuple[int, ...], ir.Value
     if source is None:
         return False
     where = str(result.name)
-    if same_shape(source, result) or _cancel(inner, node):
+    target = _target(inner, node)
+    unchanged = target is not None and target.shape == static_dims(source)
+    if unchanged or same_shape(source, result) or _cancel(inner, node):
         if not stand_in(result, source):
             return False
+    elif target is None:
+        return False
     else:
-        target = _target(inner, node)
-        if target is None:
-            return False
         _become_reshape(graph, node, source, target, names)
     remove_if_dead(inner)
     log.made("merge-views", where, f"{inner.op_type} before {node.op_type}")

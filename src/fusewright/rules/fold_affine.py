@@ -118,11 +118,12 @@ def _lone_replacement(op: Any, x: ir.Value, root: ir.Value) -> Any:
     full = rank(x) if rank(x) is not None else rank(root)
     if full is None or full < 2:
         return refuse("the rank of its input is unknown")
-    if x.dtype is None:
+    element = x.dtype if x.dtype is not None else root.dtype
+    if element is None:
         return refuse("the type of its input is unknown")
     try:
         scale, shift = batch_norm_affine(maker(root))
-        dtype = np.dtype(x.dtype.numpy())
+        dtype = np.dtype(element.numpy())
         arrays = [rounded(part, dtype, "constant").reshape(-1, *[1] * (full - 2)) for part in (scale, shift)]
     except Refusal as refusal:
         return refuse(str(refusal))

@@ -24,7 +24,6 @@ from fusewright.rules.known import (
     has_input,
     input_at,
     maker,
-    output_used,
     producer,
     rank,
 )
@@ -95,8 +94,6 @@ def average_pool_pads(pad: ir.Node, window: ir.Node) -> dict[str, Any]:
 def max_pool_pads(pad: ir.Node, window: ir.Node) -> dict[str, Any]:
     """MaxPool: its padding is minus infinity."""
     pads = _pool_pads(pad, window)
-    if output_used(window, 1):
-        raise Refusal("its indices are used")
     number = pad_value(pad)
     if number == 0.0:
         if not never_negative(pad.inputs[0]):

@@ -2,7 +2,8 @@
 
 Each function answers for one operation: the value that stands for the node's first output, or None. They look only
 at constants, attributes and the shapes already known, so that one walk over a model costs milliseconds. x + 0.0 is
-kept, since -0.0 + 0.0 is +0.0 and 1/(-0.0) shows it; x + -0.0, x - 0.0, x * 1 and x / 1 are exact for all x.
+kept, since -0.0 + 0.0 is +0.0 and 1/(-0.0) shows it; x + -0.0, x - 0.0, x * 1 and x / 1 are exact for all x. A Clip
+without bounds is kept: ONNX lets it turn infinities into the largest finite number.
 """
 
 from __future__ import annotations
@@ -148,10 +149,6 @@ def _split(node: ir.Node) -> ir.Value | None:
     return _if(len(node.outputs) == 1, node)
 
 
-def _clip(node: ir.Node) -> ir.Value | None:
-    return _if(not has_input(node, 1) and not has_input(node, 2), node)
-
-
 def _reduce(node: ir.Node) -> ir.Value | None:
     """No axes and "no axes means none"."""
     none = not has_input(node, 1) or constant_size(node.inputs[1]) == 0
@@ -229,7 +226,6 @@ NO_OPS: dict[str, Callable[[ir.Node], ir.Value | None]] = {
     "Expand": _expand,
     "Tile": _tile,
     "Split": _split,
-    "Clip": _clip,
     "ReduceSum": _reduce,
     "ReduceMean": _reduce,
     "ReduceMax": _reduce,
