@@ -100,8 +100,11 @@ def lost_since(path: Path, record: dict[str, Any]) -> list[str]:
 
 
 def generalised(reason: str) -> str:
-    """Reasons that differ only in numbers and names of values are one reason."""
-    return re.sub(r"\b\d+\b", "N", re.sub(r"\[[\d, ]*\]", "[...]", reason))[:110]
+    """Reasons that differ only in numbers and in names of nodes and values are one reason."""
+    reason = re.sub(r"^(\w+: )the model holds what \w+ cannot compile yet: ", r"\1", reason)
+    reason = re.sub(r":? ?\(node that makes [^)]*\).*", "", reason)
+    reason = re.sub(r"'[^']*'", "'...'", re.sub(r"\[[\d, -]*\]", "[...]", reason))
+    return re.sub(r"\b\d+\b", "N", reason)[:110]
 
 
 def print_summary(record: dict[str, Any], verdicts: dict[str, Verdict], shown: set[str]) -> None:
