@@ -28,8 +28,8 @@ import numpy as np
 from fusewright.errors import ArtifactError
 from fusewright.plan.program import Program
 from fusewright.runtime import native
-from fusewright.runtime.build import address_of
 from fusewright.runtime.image import load_image
+from fusewright.runtime.loader import address_of
 from fusewright.runtime.manifest import program_from_json, program_to_json
 from fusewright.settings import usable_cpus
 from fusewright.target import Target, host

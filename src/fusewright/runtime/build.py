@@ -22,6 +22,7 @@ from fusewright.errors import BuildError, InternalError
 from fusewright.runtime import compiler as compilers
 from fusewright.runtime.cache import Cache, user_cache
 from fusewright.runtime.compiler import Commands, Compiler, csrc, find_compiler
+from fusewright.runtime.loader import address_of, open_library
 from fusewright.settings import settings, usable_cpus
 from fusewright.target import Target
 
@@ -76,7 +77,7 @@ class _Loaded:
     def load(self, path: Path, units: Iterable[tuple[str, str]]) -> None:
         """Load a library and remember the (key, symbol) pairs that it defines."""
         try:
-            handle = ctypes.CDLL(str(path), mode=os.RTLD_NOW | os.RTLD_LOCAL)
+            handle = open_library(path)
         except OSError as error:
             raise BuildError(
                 f"a compiled library does not load: {error}. If the cache lies on a file system that forbids "
@@ -160,17 +161,6 @@ def library_path(units: Sequence[Unit], jobs: int | None, progress: Progress | N
             f"cannot build in {cache.root}: {error.strerror or error}. Free some space, or set "
             "FUSEWRIGHT_CACHE_DIR to another folder."
         ) from error
-
-
-def address_of(handle: ctypes.CDLL, symbol: str) -> int:
-    """The address of a function of a loaded library. Raises InternalError when it has none."""
-    try:
-        address = ctypes.cast(getattr(handle, symbol), ctypes.c_void_p).value
-    except AttributeError:
-        address = None
-    if not address:
-        raise InternalError(f"the compiled library lacks the function {symbol!r} that it was built for")
-    return address
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import threading
 
 from fusewright.errors import ArtifactError
 from fusewright.runtime.cache import user_cache
+from fusewright.runtime.loader import open_library
 
 # By the sha256 of the bytes: a library is loaded once, however often its artifact is opened. Handles are
 # never closed, since addresses are handed out. Nor are the memory files: the loader knows libraries by
@@ -50,7 +51,7 @@ def _from_memory(image: memoryview) -> ctypes.CDLL | None:
     try:
         with os.fdopen(os.dup(file), "wb") as writer:
             writer.write(image)
-        handle = ctypes.CDLL(f"/proc/self/fd/{file}", mode=os.RTLD_NOW | os.RTLD_LOCAL)
+        handle = open_library(f"/proc/self/fd/{file}")
     except OSError:  # some systems forbid to execute memory files
         os.close(file)
         return None
@@ -63,7 +64,7 @@ def _from_cache(image: memoryview, key: str) -> ctypes.CDLL:
     name = f"image-{key}"
     path = cache.find(name) or cache.publish(name, bytes(image))
     try:
-        return ctypes.CDLL(str(path), mode=os.RTLD_NOW | os.RTLD_LOCAL)
+        return open_library(path)
     except OSError as error:
         raise ArtifactError(
             f"the artifact's library does not load: {error}. If the cache lies on a file system that forbids "

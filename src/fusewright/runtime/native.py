@@ -9,10 +9,10 @@ import ctypes
 import os
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 
-from fusewright.errors import ArtifactError, InternalError
+from fusewright.errors import ArtifactError, BuildError
 from fusewright.runtime.build import library_path, runtime_units
+from fusewright.runtime.loader import open_library
 from fusewright.target import host
 
 ABI = 1  # FW_ABI of csrc/fw_runtime.h
@@ -62,7 +62,10 @@ def runtime() -> Runtime:
         with _lock:
             if _runtime is None:
                 path = library_path(runtime_units(host()), None, None)
-                _runtime = Runtime(load(path))
+                try:
+                    _runtime = Runtime(open_library(path))
+                except OSError as error:
+                    raise BuildError(f"the runtime does not load: {error}") from None
     return _runtime
 
 
@@ -83,11 +86,3 @@ def adopt(handle: ctypes.CDLL) -> None:
     with _lock:
         if _runtime is None:
             _runtime = Runtime(handle)
-
-
-def load(path: Path) -> ctypes.CDLL:
-    """Load a library that was built by us. Raises InternalError with the loader's reason."""
-    try:
-        return ctypes.CDLL(str(path), mode=os.RTLD_NOW | os.RTLD_LOCAL)
-    except OSError as error:
-        raise InternalError(f"a library of ours does not load: {error}") from None

@@ -8,8 +8,8 @@ from fusewright.plan.program import Call, Port, Program, Ref, Space
 
 # Each unit reads its right neighbour, so a thread that starts a call too early reads an old value.
 SHIFT = """void shift(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
-    const int64_t *a = p[0], *w = p[1];
-    int64_t *c = p[2];
+    const uint64_t *a = p[0], *w = p[1];
+    uint64_t *c = p[2];
     for (int64_t u = lo; u < hi; u++) c[u] = a[(u + 1) % n[0]] * 3 + w[u] + n[1];
 }"""
 # Writes all its scratch, then reads it: wrong as soon as two threads share scratch.

@@ -296,3 +296,11 @@ def test_building_warns_of_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         build(source("quiet", 1), host())
+
+
+def test_kernels_may_call_the_mathematics_of_the_c_library() -> None:
+    text = """double fmod(double, double);
+    void rest(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
+        *(int64_t *)p[0] = (int64_t)fmod((double)(17 + n[0]), 5.0);
+    }"""
+    assert call(build({"rest": text}, host()).addresses["rest"]) == 2
