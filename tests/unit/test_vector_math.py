@@ -1,0 +1,447 @@
+"""Do fw_vec.h, fw_math.h and fw_scalar.h keep what their comments promise, on each instruction set?
+
+One library is compiled for each of AVX-512, AVX2 and baseline x86-64; those that this machine cannot run are compiled
+only, as is NEON. Functions of one float are compared with double precision at every 997th of all 2**32 bit patterns.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import math
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+CSRC = Path(__file__).parents[2] / "src" / "fusewright" / "runtime" / "csrc"
+STRIDE = 997  # a prime: every exponent and many patterns of low bits
+FLUSHED = 1.7e-38  # results below it may be 0 where the bound says so
+X86 = platform.machine().lower() in ("x86_64", "amd64")
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Isa:
+    name: str
+    lanes: int
+    triple: str
+    flags: tuple[str, ...]
+    needs: frozenset[str] = frozenset()  # names in /proc/cpuinfo
+
+
+AVX512 = Isa(
+    "avx512",
+    16,
+    "x86_64-linux-gnu",
+    ("-march=x86_64_v4", "-mprefer-vector-width=512"),
+    frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl"}),
+)
+AVX2 = Isa("avx2", 8, "x86_64-linux-gnu", ("-march=x86_64_v3",), frozenset({"avx2", "fma"}))
+BASELINE = Isa("baseline", 4, "x86_64-linux-gnu", ("-march=x86_64",))
+NEON = Isa("neon", 4, "aarch64-linux-gnu", ())
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Largest error in ulp of the result; `flush`: tiny results may be 0."""
+
+    reference: Callable[[Array], Array]
+    ulp: float
+    flush: bool = False
+
+
+def sigmoid(x: Array) -> Array:
+    return np.where(x >= 0, 1 / (1 + np.exp(-x)), np.exp(x) / (1 + np.exp(x)))
+
+
+def softplus(x: Array) -> Array:
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def erf(x: Array) -> Array:
+    """math.erf is slow by element: the ends, where erf is x * 2/sqrt(pi) or 1 to double precision, go without."""
+    size = np.abs(x)
+    result = np.where(size < 1e-9, x * (2 / math.sqrt(math.pi)), np.copysign(1.0, x))
+    middle = (size >= 1e-9) & (size < 6)
+    result[middle] = [math.erf(value) for value in x[middle]]
+    return np.where(np.isnan(x), x, result)
+
+
+# The bounds that the table in fw_math.h states.
+BOUNDS = {
+    "exp": Bound(np.exp, 2.5, flush=True),
+    "sigmoid": Bound(sigmoid, 4, flush=True),
+    "tanh": Bound(np.tanh, 6),
+    "erf": Bound(erf, 7),
+    "log": Bound(np.log, 1),
+    "log1p": Bound(np.log1p, 2),
+    "softplus": Bound(softplus, 4, flush=True),
+    "expm1": Bound(np.expm1, 4.5),
+    "sin": Bound(np.sin, 2.5),
+    "cos": Bound(np.cos, 2.5),
+    "tan": Bound(np.tan, 4.5),
+    "asin": Bound(np.arcsin, 3),
+    "acos": Bound(np.arccos, 2),
+    "atan": Bound(np.arctan, 2),
+    "sinh": Bound(np.sinh, 3.5),
+    "cosh": Bound(np.cosh, 3.5),
+    "asinh": Bound(np.arcsinh, 3),
+    "acosh": Bound(np.arccosh, 2.5),
+    "atanh": Bound(np.arctanh, 3),
+    "sqrt": Bound(np.sqrt, 0.5),
+    "rsqrt": Bound(lambda x: 1 / np.sqrt(x), 1.5),
+    "floor": Bound(np.floor, 0),
+    "ceil": Bound(np.ceil, 0),
+    "trunc": Bound(np.trunc, 0),
+    "round": Bound(np.rint, 0),
+    "abs": Bound(np.abs, 0),
+    "neg": Bound(np.negative, 0),
+    "sign": Bound(np.sign, 0),
+}
+BINARY_F32 = ("max", "min", "pow", "copysign", "mod", "fmod")
+INTEGERS: dict[str, np.dtype[Any]] = {
+    f"{kind}{8 * size}": np.dtype(f"{kind}{size}") for size in (1, 2, 4, 8) for kind in "iu"
+}
+DTYPES: dict[str, np.dtype[Any]] = {"f32": np.dtype(np.float32), "f64": np.dtype(np.float64), **INTEGERS}
+INTEGER_BINARY = ("max", "min", "div", "mod", "fmod", "pow")
+C_NAMES = {"f32": "float", "f64": "double", **{k: f"{v.name}_t" for k, v in INTEGERS.items()}}
+
+
+def source() -> str:
+    """One exported loop for each function under test."""
+    lines = ['#include "fw_scalar.h"', "#define X(i) (x + (i))"]
+
+    def loop(name: str, element: str, body: str, out: str | None = None) -> None:
+        types = f"{C_NAMES[out or element]} *r, const {C_NAMES[element]} *x, const {C_NAMES[element]} *y, int64_t n"
+        lines.append(f"void {name}({types}) {{ (void)y; for (int64_t i = 0; i < n; i += FW_LANES) {{ {body} }} }}")
+
+    for name in BOUNDS:
+        loop(f"v_{name}_f32", "f32", f"fw_store_f32(r + i, fw_{name}_f32(fw_load_f32(x + i)));")
+        loop(f"s_{name}_f32", "f32", f"r[i] = fws_{name}_f32(x[i]);")
+    for name in ("exp", "tanh", "erf", "sigmoid", "softplus", "round", "floor", "ceil", "trunc", "sqrt", "sign"):
+        loop(f"v_{name}_f64", "f64", f"fw_store_f64(r + i, fw_{name}_f64(fw_load_f64(x + i)));")
+        loop(f"s_{name}_f64", "f64", f"r[i] = fws_{name}_f64(x[i]);")
+    pairs = [("f32", b) for b in BINARY_F32] + [(s, b) for s in INTEGERS for b in INTEGER_BINARY]
+    for element, name in pairs:
+        vector = f"fw_{name}_{element}(fw_load_{element}(x + i), fw_load_{element}(y + i))"
+        loop(f"v_{name}_{element}", element, f"fw_store_{element}(r + i, {vector});")
+        loop(f"s_{name}_{element}", element, f"r[i] = fws_{name}_{element}(x[i], y[i]);")
+    for element in C_NAMES:
+        lines.append(
+            f"void part_{element}({C_NAMES[element]} *r, const {C_NAMES[element]} *x, const void *y, int64_t n) "
+            f"{{ (void)y; fw_store_{element}_n(r, fw_load_{element}_n(x, n) + fw_splat_{element}(1), n); }}"
+        )
+        lines.append(
+            f"void whole_{element}({C_NAMES[element]} *r, const {C_NAMES[element]} *x, const void *y, int64_t n) "
+            f"{{ (void)y; fw_store_{element}(r, fw_load_{element}_n(x, n)); }}"
+        )
+    for element in ("f32", "f64", "i32", "i64"):
+        for name in ("hsum", "hprod", "hmax", "hmin"):
+            loop(f"{name}_{element}", element, f"*r = fw_{name}_{element}(fw_load_{element}(x));")
+    loop("select", "f32", "fw_store_f32(r + i, fw_sel_f32(fw_load_f32(x + i) < fw_load_f32(y + i), "
+         "fw_load_f32(x + i), fw_splat_f32(7)));")  # fmt: skip
+    loop("boolean", "f32", "fw_store_u8(r + i, fw_bool_from_mask(fw_load_f32(x + i) < fw_load_f32(y + i)));", "u8")
+    return "\n".join(lines) + "\n"
+
+
+def zig(*arguments: str) -> None:
+    command = [sys.executable, "-m", "ziglang", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stderr}"
+
+
+def compile_object(isa: Isa, folder: Path) -> Path:
+    text, made = folder / "math.c", folder / f"{isa.name}.o"
+    text.write_text(source())
+    flags = ["-O2", "-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-Wall", "-Wextra", "-Werror"]
+    zig("cc", *flags, "-target", isa.triple, *isa.flags, f"-DFW_LANES={isa.lanes}", f"-I{CSRC}", "-c", str(text),
+        "-o", str(made))  # fmt: skip
+    return made
+
+
+@functools.cache
+def cpu_flags() -> frozenset[str]:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("flags"):
+            return frozenset(line.split(":", 1)[1].split())
+    return frozenset()
+
+
+class Library:
+    """The compiled loops of one instruction set, called with NumPy arrays."""
+
+    def __init__(self, isa: Isa, folder: Path) -> None:
+        made = folder / f"{isa.name}.so"
+        zig("cc", "-target", isa.triple, "-shared", "-nostdlib", str(compile_object(isa, folder)), "-o", str(made))
+        self.isa, self.loaded = isa, ctypes.CDLL(str(made))
+
+    def __call__(self, name: str, x: Array, y: Array | None = None, out: Any = None, n: int | None = None) -> Array:
+        result = np.zeros(x.shape, out or x.dtype)
+        pointers = [ctypes.c_void_p(a.ctypes.data) for a in (result, x, x if y is None else y)]
+        getattr(self.loaded, name)(*pointers, ctypes.c_int64(x.size if n is None else n))
+        return result
+
+
+@pytest.fixture(scope="module", params=[AVX512, AVX2, BASELINE], ids=lambda isa: isa.name)
+def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Library:
+    isa: Isa = request.param
+    folder = tmp_path_factory.mktemp(isa.name)
+    if not X86 or sys.platform != "linux" or not isa.needs <= cpu_flags():
+        compile_object(isa, folder)
+        pytest.skip(f"compiled, but this machine lacks {isa.name}")
+    return Library(isa, folder)
+
+
+def test_neon_compiles(tmp_path: Path) -> None:
+    assert compile_object(NEON, tmp_path).stat().st_size > 0
+
+
+@functools.cache
+def every_exponent() -> Array:
+    bits = np.arange(0, 2**32, STRIDE, dtype=np.uint64).astype(np.uint32)
+    return bits[: len(bits) // 16 * 16].view(np.float32)
+
+
+@functools.cache
+def reference(name: str) -> Array:
+    with np.errstate(all="ignore"):
+        return BOUNDS[name].reference(every_exponent().astype(np.float64))
+
+
+def ulp_errors(got: Array, wanted: Array) -> Array:
+    """Errors in units of the last place of the result; wrong infinities and NaN count as infinite."""
+    with np.errstate(all="ignore"):
+        rounded = wanted.astype(np.float32)
+        finite = np.isfinite(rounded) & np.isfinite(got)
+        unit = np.spacing(np.where(finite, np.abs(rounded), 1)).astype(np.float64)
+        same = (got == rounded) | (np.isnan(got) & np.isnan(rounded))
+        return np.where(finite, np.abs(got - wanted) / unit, np.where(same, 0, np.inf))
+
+
+@pytest.mark.parametrize("name", list(BOUNDS))
+def test_error_over_every_exponent(library: Library, name: str) -> None:
+    bound, x, wanted = BOUNDS[name], every_exponent(), reference(name)
+    got = library(f"v_{name}_f32", x)
+    errors = ulp_errors(got, wanted)
+    if bound.flush:
+        errors[(np.abs(wanted) < FLUSHED) & (got == 0)] = 0
+    worst = int(np.argmax(errors))
+    assert errors[worst] <= bound.ulp, f"{name}({x[worst]!r}) = {got[worst]!r}, should be {wanted[worst]!r}"
+    zeros = (got == 0) & (wanted == 0)
+    assert np.array_equal(np.signbit(got[zeros]), np.signbit(wanted[zeros])), "sign of zero"
+
+
+INF, NAN = math.inf, math.nan
+SPECIAL: dict[str, dict[float, float]] = {
+    "exp": {0.0: 1, INF: INF, -INF: 0, 88.72284: INF, -104.0: 0},
+    "sigmoid": {0.0: 0.5, INF: 1, -INF: 0, 40.0: 1, -1000.0: 0},
+    "tanh": {INF: 1, -INF: -1, 9.1: 1, -20.0: -1, 1e-45: 1e-45},
+    "erf": {INF: 1, -INF: -1, 4.0: 1, -4.0: -1},
+    "log": {1.0: 0, 0.0: -INF, INF: INF, -1.0: NAN, -INF: NAN},
+    "log1p": {-1.0: -INF, -1.5: NAN, INF: INF, -INF: NAN},
+    "softplus": {INF: INF, -INF: 0, 100.0: 100},
+    "expm1": {INF: INF, -INF: -1},
+    "sin": {INF: NAN, -INF: NAN},
+    "cos": {0.0: 1, INF: NAN},
+    "tan": {INF: NAN},
+    "asin": {1.0: 1.5707964, -1.0: -1.5707964, 1.0000001: NAN, -2.0: NAN, INF: NAN},
+    "acos": {1.0: 0.0, -1.0: 3.1415927, 0.0: 1.5707964, 1.0000001: NAN, -INF: NAN},
+    "atan": {INF: 1.5707964, -INF: -1.5707964},
+    "sinh": {INF: INF, -INF: -INF, 90.0: INF},
+    "cosh": {0.0: 1, INF: INF, -INF: INF, 90.0: INF},
+    "asinh": {INF: INF, -INF: -INF},
+    "acosh": {1.0: 0.0, 0.5: NAN, -3.0: NAN, INF: INF, -INF: NAN},
+    "atanh": {1.0: INF, -1.0: -INF, 1.5: NAN, -INF: NAN},
+    "sqrt": {-1.0: NAN, INF: INF},
+    "rsqrt": {0.0: INF, INF: 0, -1.0: NAN, 4.0: 0.5},
+    "round": {0.5: 0.0, 1.5: 2, 2.5: 2, -0.5: -0.0, -2.5: -2, 8388609.0: 8388609, INF: INF, -INF: -INF},
+    "floor": {-0.5: -1, INF: INF},
+    "ceil": {-0.5: -0.0, 0.5: 1, -INF: -INF},
+    "trunc": {-0.5: -0.0, 1.9: 1, -1.9: -1},
+    "sign": {-INF: -1, 1e-45: 1},
+    "abs": {-INF: INF},
+    "neg": {INF: -INF},
+}
+KEEP_ZERO = {"tanh", "erf", "log1p", "expm1", "sin", "tan", "asin", "atan", "sinh", "asinh", "atanh", "sqrt", "round",
+             "floor", "ceil", "trunc", "sign"}  # fmt: skip
+
+
+def special_cases(name: str) -> tuple[Array, Array]:
+    """Arguments and the exact results; zeros of both signs stay what they are in KEEP_ZERO."""
+    pairs = [*SPECIAL[name].items(), (NAN, NAN)] + ([(0.0, 0.0), (-0.0, -0.0)] if name in KEEP_ZERO else [])
+    arguments, results = np.array(pairs, np.float32).T
+    return arguments.copy(), results.copy()
+
+
+@pytest.mark.parametrize("name", list(BOUNDS))
+def test_special_values(library: Library, name: str) -> None:
+    arguments, wanted = special_cases(name)
+    got = library(f"v_{name}_f32", np.resize(arguments, 64))[: len(wanted)]
+    np.testing.assert_array_equal(got, wanted)
+    zeros = wanted == 0
+    assert np.array_equal(np.signbit(got[zeros]), np.signbit(wanted[zeros]))
+
+
+@pytest.mark.parametrize("name", list(BOUNDS))
+def test_scalar_is_the_vector_lane(library: Library, name: str) -> None:
+    """The scalar loop steps by whole vectors: its results are the lanes 0."""
+    x = every_exponent()[::64][: 16 * 1024].copy()
+    vector, scalar = (library(f"{kind}_{name}_f32", x)[:: library.isa.lanes] for kind in "vs")
+    assert np.array_equal(vector, scalar, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", ["tanh", "erf", "sigmoid"])
+def test_never_beyond_the_limit(library: Library, name: str) -> None:
+    x = np.linspace(2, 20, 1 << 20, dtype=np.float32)
+    assert np.max(library(f"v_{name}_f32", x)) == 1
+
+
+FUNCTIONS_F64: dict[str, Callable[[Array], Array]] = {
+    "exp": np.exp, "tanh": np.tanh, "erf": erf, "sigmoid": sigmoid, "softplus": softplus, "round": np.rint,
+    "floor": np.floor, "ceil": np.ceil, "trunc": np.trunc, "sqrt": np.sqrt, "sign": np.sign,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(FUNCTIONS_F64))
+def test_double_precision(library: Library, name: str) -> None:
+    rng = np.random.default_rng(1)
+    x = np.concatenate([rng.standard_normal(1000) * 10, [0.0, -0.0, INF, -INF, NAN, 0.5, 2.5, -1.5, 2.0**52 + 1] * 8])
+    x = np.resize(x, 1072 // 16 * 16)
+    with np.errstate(all="ignore"):
+        wanted = FUNCTIONS_F64[name](x)
+    np.testing.assert_allclose(library(f"v_{name}_f64", x), wanted, rtol=1e-14, atol=1e-300)
+    scalar = library(f"s_{name}_f64", x)[:: library.isa.lanes]
+    np.testing.assert_allclose(scalar, wanted[:: library.isa.lanes], rtol=1e-14, atol=1e-300)
+
+
+def float_pairs() -> tuple[Array, Array]:
+    """Every pair of awkward values, then random ones."""
+    awkward = [0, -0.0, 1, -1, 2, -2, 3, -3, 0.5, -0.5, INF, -INF, NAN, 1e-40, -1e-40, 3e38, -3e38, 1e9, 16777216,
+               -16777215, 0.99999994, 1.0000001]  # fmt: skip
+    grid = np.array(np.meshgrid(awkward, awkward), np.float32).reshape(2, -1)
+    rng = np.random.default_rng(2)
+    wild = rng.integers(0, 2**32, 1 << 16, dtype=np.uint32).view(np.float32)
+    x = np.concatenate([grid[0], wild, np.exp(rng.standard_normal(1 << 16) * 3)]).astype(np.float32)
+    y = np.concatenate([grid[1], np.round(rng.standard_normal(1 << 16) * 9), rng.standard_normal(1 << 16) * 9])
+    whole = len(x) // 16 * 16
+    return x[:whole].copy(), y[:whole].astype(np.float32)
+
+
+@pytest.mark.parametrize("name", BINARY_F32)
+def test_two_floats(library: Library, name: str) -> None:
+    x, y = float_pairs()
+    functions = {"max": np.maximum, "min": np.minimum, "pow": np.power, "copysign": np.copysign, "mod": np.mod,
+                 "fmod": np.fmod}  # fmt: skip
+    precise = np.float64 if name == "pow" else np.float32  # the others are exact in float32
+    with np.errstate(all="ignore"):
+        wanted = functions[name](x.astype(precise), y.astype(precise))
+    if name == "mod":  # with an infinite divisor NumPy's result depends on its version
+        plain = np.isfinite(x) & np.isfinite(y)
+        x, y, wanted = (np.resize(a[plain], plain.sum() // 16 * 16) for a in (x, y, wanted))
+    got = library(f"v_{name}_f32", x, y)
+    assert np.max(ulp_errors(got, wanted)) <= (0.51 if name == "pow" else 0)
+    lanes = slice(None, None, library.isa.lanes)
+    assert np.array_equal(library(f"s_{name}_f32", x, y)[lanes], got[lanes], equal_nan=True)
+
+
+def integer_expected(name: str, a: int, b: int) -> int:
+    """In unbounded integers; the caller wraps."""
+    if name in ("max", "min"):
+        return max(a, b) if name == "max" else min(a, b)
+    if name == "pow":
+        if b >= 0:
+            return pow(a, b, 2**64)
+        return {1: 1, -1: -1 if b % 2 else 1}.get(a, 0)
+    if b == 0:
+        return 0
+    truncated = abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
+    return {"div": truncated, "fmod": a - truncated * b, "mod": a % b}[name]
+
+
+@pytest.mark.parametrize("element", list(INTEGERS))
+@pytest.mark.parametrize("name", INTEGER_BINARY)
+def test_two_integers(library: Library, name: str, element: str) -> None:
+    dtype = INTEGERS[element]
+    limits, rng = np.iinfo(dtype), np.random.default_rng(3)
+    edge = [limits.min, limits.min + 1, 0, 1, 2, 3, 7, limits.max - 1, limits.max]
+    edge += [-1, -2, -7] if limits.min else []
+    pairs = [(a, b) for a in edge for b in edge]
+    bases = rng.integers(limits.min, limits.max, 112, dtype).tolist()
+    pairs += zip(bases, rng.integers(0, 9, 112).tolist(), strict=True)
+    pairs = pairs[: len(pairs) // 16 * 16]
+    x, y = (np.array(side, dtype) for side in zip(*pairs, strict=True))
+    bits = 8 * x.itemsize
+    wanted = np.array([integer_expected(name, a, b) % 2**bits for a, b in pairs], f"u{x.itemsize}").view(dtype)
+    got = library(f"v_{name}_{element}", x, y)
+    assert got.tolist() == wanted.tolist()
+    lanes = slice(None, None, library.isa.lanes)
+    assert library(f"s_{name}_{element}", x, y)[lanes].tolist() == wanted[lanes].tolist()
+
+
+@pytest.mark.parametrize("element", list(C_NAMES))
+def test_partial_access_touches_only_its_lanes(library: Library, element: str) -> None:
+    dtype = DTYPES[element]
+    lanes, page = library.isa.lanes, 4096
+    with GuardedPage(page) as guarded:
+        for n in range(lanes + 1):
+            at_end = np.ctypeslib.as_array(guarded.view).view(dtype)[page // dtype.itemsize - n :]
+            at_end[:] = np.arange(1, n + 1)
+            result = np.full(lanes, 99, dtype)
+            pointers = ctypes.c_void_p(result.ctypes.data), ctypes.c_void_p(guarded.address + page - n * dtype.itemsize)
+            getattr(library.loaded, f"whole_{element}")(*pointers, None, ctypes.c_int64(n))
+            assert result.tolist() == [*range(1, n + 1), *[0] * (lanes - n)]
+            result[:] = 99
+            getattr(library.loaded, f"part_{element}")(*pointers, None, ctypes.c_int64(n))
+            assert result.tolist() == [*range(2, n + 2), *[99] * (lanes - n)]
+            getattr(library.loaded, f"part_{element}")(*pointers[1:] * 2, None, ctypes.c_int64(n))
+            assert at_end.tolist() == list(range(2, n + 2))
+
+
+class GuardedPage:
+    """One readable page followed by one that faults when touched."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __enter__(self) -> GuardedPage:
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.mmap.restype = ctypes.c_void_p
+        libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_size_t]
+        private_anonymous, readable_writable = 0x22, 3
+        self.address: int = libc.mmap(None, 2 * self.size, readable_writable, private_anonymous, -1, 0)
+        assert libc.mprotect(ctypes.c_void_p(self.address + self.size), ctypes.c_size_t(self.size), 0) == 0
+        self.view = (ctypes.c_uint8 * self.size).from_address(self.address)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        ctypes.CDLL(None).munmap(ctypes.c_void_p(self.address), ctypes.c_size_t(2 * self.size))
+
+
+@pytest.mark.parametrize("element", ["f32", "f64", "i32", "i64"])
+def test_across_lanes(library: Library, element: str) -> None:
+    dtype = DTYPES[element]
+    lanes = library.isa.lanes
+    x = np.array([3, -5, 2, 1, 1, -2, 1, 4, 1, 1, -1, 1, 2, 1, 1, -3][:lanes], dtype)
+    wanted = {"hsum": x.sum(), "hprod": x.prod(), "hmax": x.max(), "hmin": x.min()}
+    assert {name: library(f"{name}_{element}", x)[0] for name in wanted} == wanted
+    if element.startswith("f"):
+        for lane in range(lanes):
+            y = x.copy()
+            y[lane] = NAN
+            assert all(np.isnan(library(f"{name}_{element}", y)[0]) for name in wanted)
+
+
+def test_select_and_bool(library: Library) -> None:
+    x, y = float_pairs()
+    with np.errstate(all="ignore"):
+        less = x < y
+    assert np.array_equal(library("select", x, y), np.where(less, x, np.float32(7)), equal_nan=True)
+    assert np.array_equal(library("boolean", x, y, out=np.uint8), less.astype(np.uint8))
