@@ -20,14 +20,21 @@ Index = tuple[Expr, ...]
 
 @dataclass(eq=False)
 class Tensor:
-    """shape: extents in elements; dtype as in `kernel.expr`."""
+    """shape: extents in elements; dtype as in `kernel.expr`.
+
+    `bound` is set by a schedule that has computed the tensor already: it maps an index to the variable (or the load)
+    that holds the element, and takes the place of the tensor's own definition.
+    """
 
     shape: tuple[int, ...]
     dtype: str
+    bound: Callable[[Index], Expr] | None = field(default=None, init=False, repr=False)
     _memo: dict[tuple[int, ...], tuple[Index, Expr]] = field(default_factory=dict, init=False, repr=False)
 
     def at(self, idx: Index) -> Expr:
         """The element at `idx` (one index expression for each dimension); the same node for the same index nodes."""
+        if self.bound is not None:
+            return self.bound(idx)  # never remembered: the variable changes from row to row
         key = tuple(id(i) for i in idx)
         if key not in self._memo:
             self._memo[key] = (idx, self._at(idx))
@@ -151,23 +158,15 @@ class Moved(Tensor):
 
 @dataclass(eq=False)
 class Reduced(Tensor):
-    """combine over `axes` of `source` (kept as extents of 1). kind: sum, prod, max, min, or, and.
-
-    `bound` is set by the schedule once the value is computed: it maps an index to the variable that holds it.
-    """
+    """combine over `axes` of `source` (kept as extents of 1). kind: sum, prod, max, min. It has no definition of its
+    own: a schedule computes and binds it."""
 
     kind: str = "sum"
     source: Tensor | None = None
     axes: tuple[int, ...] = ()
-    bound: Callable[[Index], Expr] | None = None
 
     def _at(self, idx: Index) -> Expr:
-        if self.bound is None:
-            raise TypeError(f"a {self.kind} reduction is used before a schedule has computed it")
-        return self.bound(idx)
-
-    def at(self, idx: Index) -> Expr:
-        return self._at(idx)  # never remembered: the bound variable changes from row to row
+        raise TypeError(f"a {self.kind} reduction is used before a schedule has computed it")
 
     def inputs(self) -> tuple[Tensor, ...]:
         return () if self.source is None else (self.source,)
@@ -177,12 +176,8 @@ class Reduced(Tensor):
 class Anchor(Tensor):
     """The result of a structured computation (matmul, convolution, pooling) whose schedule supplies its elements."""
 
-    bound: Callable[[Index], Expr] | None = None
-
     def _at(self, idx: Index) -> Expr:
-        if self.bound is None:
-            raise TypeError("an anchor is used before its schedule has computed it")
-        return self.bound(idx)
+        raise TypeError("an anchor is used before its schedule has computed it")
 
 
 def broadcast_index(idx: Index, shape: tuple[int, ...]) -> Index:
