@@ -96,7 +96,7 @@ class Planner:
                 self.map.place(value, self.arena(byte_size(value)), self.map.order_for(group, value))
         if all(elements(shape_of(v)) == 0 for v in group.outputs):
             return
-        task = Task(group, self.target, self.strides_of, self.array_of, self.open_extents)
+        task = Task(group, self.target, self.strides_of, self.array_of, self.open_extents, self.threads)
         for lowered in lower(task):
             self.calls.append((group, lowered))
 
@@ -219,9 +219,7 @@ class Planner:
             value = operand.value if isinstance(operand, Pack) else operand
             constant = isinstance(operand, Pack) or self.storage(value).root.space is Space.WEIGHTS
             moved["out" if buffer.role == "out" else "weights" if constant else "in"] += byte_size(value)
-        return KernelNote(
-            group, symbol, lowered.flop, moved["in"], moved["out"], moved["weights"], scratch, shares
-        )
+        return KernelNote(group, symbol, lowered.flop, moved["in"], moved["out"], moved["weights"], scratch, shares)
 
 
 def port(value: ir.Value) -> Port:

@@ -7,10 +7,9 @@ import difflib
 import onnx_ir as ir
 
 from fusewright.errors import UnsupportedError
-from fusewright.graph.group import DTYPES, shape_of
-from fusewright.ops.opdef import Site
+from fusewright.graph.group import DTYPES
 from fusewright.ops.registry import OPS, find
-from fusewright.schedules.task import attributes_of
+from fusewright.schedules.task import make_site
 
 LISTED = 12  # nodes named for each reason
 
@@ -51,7 +50,5 @@ def reason_against(node: ir.Node) -> str | None:
         if value.const_value is None:
             return f"{node.op_type} whose input {i} is computed at run time"
         constants[i] = value.const_value.numpy()
-    shapes = tuple(shape_of(o) if o.shape is not None else () for o in node.outputs)
-    dtypes = tuple(DTYPES.get(o.dtype, "f32") if o.dtype is not None else "f32" for o in node.outputs)
-    why = definition.supports(Site(node.op_type, attributes_of(node), shapes, dtypes, constants))
+    why = definition.supports(make_site(node, constants))
     return f"{node.op_type}: {why}" if why else None

@@ -66,5 +66,3 @@ def emit_pack(
                 with kernel.when(Op("bool", False, "le", (left, index(0)))):
                     kernel.store(out, at, Op(dtype, True, "splat", (const(0, dtype),)))
     return batch * panels
-
-

@@ -14,9 +14,7 @@ from fusewright.kernel.tensor import Moved, Source, Tensor, walk
 from fusewright.kernel.vectorize import Vectorizer, vectorizable
 from fusewright.schedules.task import Lowered, Strides, Task
 
-CHUNK = (
-    2048  # elements in a unit of a one-dimensional loop: large beside a call, small beside a thread's share
-)
+CHUNK = 2048  # elements in a unit of a one-dimensional loop: large beside a call, small beside a thread's share
 
 
 @dataclass
@@ -68,9 +66,7 @@ def lower_pointwise(task: Task) -> list[Lowered]:
     else:
         owner = {id(s): v for v, s in task.sources.items()}
         walks = [
-            aligned_strides(task.strides_of(owner[id(t)]), t.shape, len(shape))
-            for t in used
-            if isinstance(t, Source)
+            aligned_strides(task.strides_of(owner[id(t)]), t.shape, len(shape)) for t in used if isinstance(t, Source)
         ]
         walks += [task.strides_of(v) for v in group.outputs]
         axes = merge_axes(order, shape, walks)

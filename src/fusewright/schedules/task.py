@@ -62,7 +62,7 @@ class Task:
 
     `strides_of(value)` gives the strides in elements of a value's memory; `array_of(value)` the constant behind a
     weight (None for others); `open_extents` tells that extents not fixed by weights will change from call to call, so
-    that no decision may depend on them.
+    that no decision may depend on them. `threads` is how many will share the work.
     """
 
     group: Group
@@ -70,6 +70,7 @@ class Task:
     strides_of: Callable[[ir.Value], Strides]
     array_of: Callable[[ir.Value], np.ndarray | None]
     open_extents: bool = False
+    threads: int = 1
     sources: dict[ir.Value, Source] = field(default_factory=dict)
     tensors: dict[ir.Value, Tensor] = field(default_factory=dict)
 
@@ -97,9 +98,7 @@ class Task:
                 array = self.array_of(value)
                 if array is not None:
                     constants[i] = array
-        shapes = tuple(shape_of(o) if o.shape is not None else () for o in node.outputs)
-        dtypes = tuple(dtype_of(o) if o.dtype is not None else "f32" for o in node.outputs)
-        return Site(node.op_type, attributes_of(node), shapes, dtypes, constants)
+        return make_site(node, constants)
 
     def trace(self, nodes: Sequence[ir.Node]) -> None:
         """Build the tensors of `nodes` from their declarations."""
@@ -109,8 +108,7 @@ class Task:
                 raise ValueError(f"operation {node.op_type} has no tensor form")
             site = self.site(node)
             inputs = [
-                None if v is None or i in definition.constants else self.tensor(v)
-                for i, v in enumerate(node.inputs)
+                None if v is None or i in definition.constants else self.tensor(v) for i, v in enumerate(node.inputs)
             ]
             made = definition.lower(site, *inputs)
             results = made if isinstance(made, tuple) else (made,)
@@ -134,6 +132,17 @@ class Task:
         buffer = kernel.buffer(dtype_of(value), f"y{len(kernel.buffers)}", "out")
         place.bind(buffer, self.strides_of(value))
         return buffer, place
+
+
+def make_site(node: ir.Node, constants: Mapping[int, np.ndarray]) -> Site:
+    """`node` with these constant inputs, as declarations want to see it."""
+    shapes = tuple(shape_of(o) if o.shape is not None else () for o in node.outputs)
+    dtypes = tuple(dtype_of(o) if o.dtype is not None else "f32" for o in node.outputs)
+    inputs = tuple(
+        None if v is None else (dtype_of(v) if v.dtype is not None else "f32", shape_of(v) if v.shape is not None else ())
+        for v in node.inputs
+    )
+    return Site(node.op_type, attributes_of(node), shapes, dtypes, constants, inputs)
 
 
 def attributes_of(node: ir.Node) -> Mapping[str, object]:

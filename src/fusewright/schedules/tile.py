@@ -60,12 +60,13 @@ def choose_tile(target: Target, columns: int | None, rows: int | None) -> TileSh
 
 @dataclass(frozen=True)
 class Left:
-    """Where a tile reads its rows: `rows[m]` is the position of row m at the first step of k.
+    """Where a tile reads its rows: row m starts at `base + rows[m]`.
 
     `taps` are outer reduction loops: (extent, step in elements of the left operand). `k` steps of 1 are innermost.
     """
 
     buffer: Buffer
+    base: Expr
     rows: Sequence[Expr]
     taps: Sequence[tuple[int, Expr]]
     k: Expr
@@ -96,8 +97,8 @@ def emit_tile(
     rows = len(left.rows)
     zero = Op(dtype, True, "splat", (const(0, dtype),))
     acc = [[kernel.mutable(zero, f"c{m}{v}") for v in range(vectors)] for m in range(rows)]
-    starts = [kernel.let(r, f"r{m}") if not isinstance(r, Const) else r for m, r in enumerate(left.rows)]
-    emit_taps(kernel, dtype, acc, left, right, starts, 0, index(0), index(0))
+    starts = [kernel.let(r, f"r{m}") for m, r in enumerate(left.rows)]
+    emit_taps(kernel, dtype, acc, left, right, starts, 0, left.base, index(0))
     for m in range(rows):
         for v in range(vectors):
             finish(m, v, acc[m][v])
@@ -119,7 +120,7 @@ def emit_taps(
         with kernel.loop(extent, "t") as t:
             emit_taps(kernel, dtype, acc, left, right, starts, depth + 1, shift + t * step, tap * extent + t)
         return
-    a0 = kernel.let(shift, "a0") if not isinstance(shift, Const) else shift
+    a0 = kernel.let(shift, "a0")
     b0 = kernel.let(right.base + tap * left.k * right.step, "b0")
     steps = known(left.k) if isinstance(left.k, Const) else None
 

@@ -1,0 +1,335 @@
+"""MatMul, Gemm and Conv -> the normal form of `schedules.product`, with what follows them as epilogue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import onnx_ir as ir
+
+from fusewright.graph.group import dtype_of, elements, shape_of
+from fusewright.kernel.expr import SIZES, Expr, arg, index
+from fusewright.kernel.loops import Kernel
+from fusewright.kernel.tensor import Anchor, Index, Moved, Source, Tensor, walk
+from fusewright.schedules.geometry import conv_geometry
+from fusewright.schedules.pack import emit_pack, pack_filters, pack_matrix
+from fusewright.schedules.pointwise import Axis, aligned_strides, emit_loops, memory_order, merge_axes
+from fusewright.schedules.product import Loop, Product, Tap, emit_product
+from fusewright.schedules.staging import conv_staging
+from fusewright.schedules.task import Lowered, Operand, Pack, Strides, Task, Temp
+from fusewright.schedules.tile import TileShape, choose_tile
+
+NO_LOOP = Loop(1, -1)
+
+
+def epilogue(task: Task, raw: Tensor) -> list[Tensor]:
+    """Trace the nodes behind the anchor with its result standing for `raw`; returns the group's output tensors."""
+    group = task.group
+    task.tensors[group.anchor.outputs[0]] = raw
+    task.trace([n for n in group.nodes if n is not group.anchor])
+    return [task.tensor(v) for v in group.outputs]
+
+
+def bias_along(bias: Tensor, dim: int, rank: int) -> Tensor:
+    """A vector as a tensor of `rank` that varies along `dim` alone."""
+    shape = tuple(bias.shape[0] if d == dim else 1 for d in range(rank))
+    return Moved(shape, bias.dtype, element=lambda idx: bias.at((idx[dim],)), sources=(bias,), name="bias")
+
+
+def epilogue_walks(task: Task, results: Sequence[Tensor], shape: tuple[int, ...]) -> list[Strides]:
+    """How the epilogue's operands and the outputs step through the result's dimensions."""
+    owner = {id(s): v for v, s in task.sources.items()}
+    walks = [task.strides_of(v) for v in task.group.outputs]
+    for t in walk(*results):
+        if isinstance(t, Source) and id(t) in owner and len(t.shape) <= len(shape):
+            walks.append(aligned_strides(task.strides_of(owner[id(t)]), t.shape, len(shape)))
+    return walks
+
+
+def bind_results(task: Task, kernel: Kernel, product: Product, results: Sequence[Tensor]) -> list[Operand]:
+    """Pointers for the epilogue's operands and the outputs."""
+    operands = task.bind_inputs(kernel, walk(*results))
+    for value, tensor in zip(task.group.outputs, results, strict=True):
+        buffer, place = task.bind_output(kernel, value)
+        product.results.append((tensor, buffer, place))
+        operands.append(value)
+    return operands
+
+
+# -- MatMul and Gemm ------------------------------------------------------------------------------------------
+
+
+def lower_matmul(task: Task) -> list[Lowered]:
+    a, b = task.group.anchor.inputs[:2]
+    if a is None or b is None:
+        raise ValueError("MatMul needs two operands")
+    return matrix_product(task, a, b, False, False, lambda raw: raw)
+
+
+def lower_gemm(task: Task) -> list[Lowered]:
+    node = task.group.anchor
+    site = task.site(node)
+    a, b = node.inputs[:2]
+    c = node.inputs[2] if len(node.inputs) > 2 else None
+    if a is None or b is None:
+        raise ValueError("Gemm needs two operands")
+    alpha, beta = float(site.get("alpha", 1.0)), float(site.get("beta", 1.0))
+
+    def finish(raw: Tensor) -> Tensor:
+        result = raw if alpha == 1.0 else raw * alpha
+        if c is None or beta == 0.0:
+            return result
+        return result + (task.tensor(c) if beta == 1.0 else task.tensor(c) * beta)
+
+    return matrix_product(task, a, b, bool(site.get("transA", 0)), bool(site.get("transB", 0)), finish)
+
+
+def matrix_product(
+    task: Task, a: ir.Value, b: ir.Value, trans_a: bool, trans_b: bool, finish: Callable[[Tensor], Tensor]
+) -> list[Lowered]:
+    shape_a, strides_a = shape_of(a), task.strides_of(a)
+    shape_b = shape_of(b)
+    if trans_a:
+        shape_a, strides_a = shape_a[::-1], strides_a[::-1]
+    vector_a, vector_b = len(shape_a) == 1, len(shape_b) == 1
+    dtype = dtype_of(a)
+    out_shape = shape_of(task.group.anchor.outputs[0])
+    k = shape_a[-1]
+    n = 1 if vector_b else (shape_b[-2] if trans_b else shape_b[-1])
+    rank = len(out_shape)
+    n_dim = -1 if vector_b else rank - 1
+    batch_rank = rank - (0 if vector_a else 1) - (0 if vector_b else 1)
+    raw = Anchor(out_shape, dtype)
+    results = epilogue(task, finish(raw))
+    lowered: list[Lowered] = []
+
+    # the left side: k must lie with step 1
+    if strides_a[-1] != 1 and k != 1:
+        temp, strides_a, copy = copied(task, a, trans_a)
+        lowered.append(copy)
+        operand_a: Operand = temp
+    else:
+        operand_a = a
+    full_a = _full_strides(shape_a[:-2], strides_a[:-2], batch_rank)
+    row_a = () if vector_a else (strides_a[-2],)
+    walk_a = full_a + row_a + (() if vector_b else (0,))
+
+    array = task.array_of(b)
+    batch_b = _full_shape(shape_b[:-2], batch_rank)
+    constant = array is not None
+    row_dims = [d for d in range(rank) if d != n_dim and out_shape[d] != 1]
+    packed_strides = _packed_batch(batch_b)
+    walk_b = tuple(packed_strides) + (() if vector_a else (0,)) + (() if vector_b else (0,))
+    axes = merge_axes(row_dims, out_shape, [walk_a, walk_b, *epilogue_walks(task, results, out_shape)])
+    m_dim = None if vector_a else batch_rank
+    x_axis = axes[-1] if axes and (axes[-1].dim == m_dim or walk_b[axes[-1].dim] == 0) else None
+    outer_axes = axes[:-1] if x_axis is not None else axes
+    x = Loop(x_axis.extent, x_axis.dim, walk_a[x_axis.dim]) if x_axis is not None else NO_LOOP
+    outer = [Loop(ax.extent, ax.dim, walk_a[ax.dim], walk_b[ax.dim]) for ax in outer_axes]
+
+    fixed = not task.open_extents
+    n_fixed = fixed or constant
+    tile = choose_tile(task.target, n if n_fixed else None, x.extent if fixed else None)
+    if dtype == "f64":  # half as many elements in a register, so half the rows
+        tile = TileShape(max(1, tile.rows // 2), tile.vectors)
+    width = tile.vectors * task.target.lanes
+    if constant:
+        operand_b: Operand = Pack(b, f"matrix {width} {trans_b}", _matrix_packer(width, trans_b, vector_b))
+    else:
+        temp_b, pack = packed_right(task, b, trans_b, width, batch_b, k, n)
+        lowered.append(pack)
+        operand_b = temp_b
+
+    kernel = task.kernel("matmul")
+    left = Source(shape_a, dtype, name="a")
+    left.buffer = kernel.buffer(dtype, "a")
+    right = kernel.buffer(dtype, "b")
+    k_e = index(k) if fixed or constant else arg(k)
+    panel_elements = (index(-(-n // width)) if n_fixed else arg(-(-n // width))) * k_e * width
+
+    def right_at(outer_index: Sequence[Expr], n0: Expr) -> Expr:
+        place = n0 * k_e
+        for i, loop in zip(outer_index, outer, strict=True):
+            if loop.right:
+                place = place + i * (index(loop.right) if fixed else arg(loop.right)) * panel_elements
+        return place
+
+    product = Product(
+        dtype=dtype, outer=outer, y=NO_LOOP, x=x, taps=[], k=k, n=n, n_dim=n_dim, rank=rank, left=left,
+        tile=tile, right=right, right_at=right_at, right_step=index(width), right_partial=False,
+        fixed=fixed, k_fixed=fixed or constant, n_fixed=n_fixed, threads=task.threads,
+        l2_bytes=task.target.l2_bytes, anchor=raw,
+    )  # fmt: skip
+    operands: list[Operand] = [operand_a, operand_b, *bind_results(task, kernel, product, results)]
+    units = emit_product(task, kernel, product)
+    flop = 2 * elements(out_shape) * k
+    lowered.append(Lowered(kernel, operands, units, flop=flop, scratch=product.scratch_bytes))
+    return lowered
+
+
+def _full_strides(shape: tuple[int, ...], strides: Strides, rank: int) -> Strides:
+    return aligned_strides(strides, shape, rank)
+
+
+def _full_shape(shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
+    return (1,) * (rank - len(shape)) + tuple(shape)
+
+
+def _packed_batch(batch: tuple[int, ...]) -> list[int]:
+    """Steps of the packed right side's matrices for each batch dimension, counted in matrices."""
+    steps, step = [0] * len(batch), 1
+    for d in range(len(batch) - 1, -1, -1):
+        if batch[d] != 1:
+            steps[d] = step
+            step *= batch[d]
+    return steps
+
+
+def _matrix_packer(width: int, transposed: bool, vector: bool) -> Callable[[np.ndarray], np.ndarray]:
+    pack = pack_matrix(width)
+
+    def make(b: np.ndarray) -> np.ndarray:
+        matrix = b[:, None] if vector else np.swapaxes(b, -1, -2) if transposed else b
+        return pack(matrix)
+
+    return make
+
+
+def copied(task: Task, a: ir.Value, transposed: bool) -> tuple[Temp, Strides, Lowered]:
+    """A row-major copy of the left side, for when its k does not lie with step 1."""
+    shape = shape_of(a)
+    dtype = dtype_of(a)
+    if transposed:
+        shape = shape[::-1]
+    kernel = task.kernel("copy")
+    source = Source(shape_of(a), dtype, name="a")
+    source.bind(kernel.buffer(dtype, "x0"), task.strides_of(a))
+
+    def element(idx: Index) -> Expr:
+        return source.at(tuple(reversed(idx)) if transposed else idx)
+
+    moved = Moved(shape, dtype, element=element, sources=(source,))
+    strides = [1] * len(shape)
+    for d in range(len(shape) - 2, -1, -1):
+        strides[d] = strides[d + 1] * shape[d + 1]
+    target = Source(shape, dtype, name="copy")
+    buffer = kernel.buffer(dtype, "y1", "out")
+    target.bind(buffer, strides)
+    axes = [Axis(d, shape[d]) for d in memory_order(tuple(strides), shape)]
+    units = emit_loops(kernel, axes, len(shape), [(moved, (buffer, target))])
+    temp = Temp(elements(shape) * SIZES[dtype])
+    return temp, tuple(strides), Lowered(kernel, [a, temp], units, flop=elements(shape))
+
+
+def packed_right(
+    task: Task, b: ir.Value, transposed: bool, width: int, batch: tuple[int, ...], k: int, n: int
+) -> tuple[Temp, Lowered]:
+    """A kernel that packs a right side which is computed at run time."""
+    dtype = dtype_of(b)
+    kernel = task.kernel("pack")
+    source = Source(shape_of(b), dtype, name="b")
+    source.bind(kernel.buffer(dtype, "b"), task.strides_of(b))
+    matrices = elements(batch)
+    own = shape_of(b)[:-2]
+    sizes = [arg(d) if d != 1 else index(1) for d in own]
+
+    def element(matrix: Expr, row: Expr, column: Expr) -> Expr:
+        if len(source.shape) == 1:
+            return source.at((row,))
+        where: list[Expr] = []
+        rest = matrix
+        for size in reversed(sizes):
+            where.append(rest % size)
+            rest = rest // size
+        inner = (column, row) if transposed else (row, column)
+        return source.at((*reversed(where), *inner))
+
+    units = emit_pack(kernel, dtype, element, (matrices, k, n), width)
+    temp = Temp(matrices * -(-n // width) * k * width * SIZES[dtype])
+    return temp, Lowered(kernel, [b, temp], units, flop=matrices * k * n)
+
+
+# -- Conv -----------------------------------------------------------------------------------------------------
+
+
+def lower_conv(task: Task) -> list[Lowered]:
+    node = task.group.anchor
+    site = task.site(node)
+    x, w = node.inputs[:2]
+    bias = node.inputs[2] if len(node.inputs) > 2 else None
+    if x is None or w is None:
+        raise ValueError("Conv needs an input and filters")
+    shape_x, shape_w, out_shape = shape_of(x), shape_of(w), shape_of(node.outputs[0])
+    spatial = len(shape_x) - 2
+    rank = len(out_shape)
+    kernel_shape = shape_w[2:]
+    geometry = conv_geometry(site, shape_x, kernel_shape, out_shape)
+    groups = int(site.get("group", 1))
+    ci, co = shape_w[1], shape_w[0] // groups
+    dtype = dtype_of(x)
+    raw = Anchor(out_shape, dtype)
+    tensor: Tensor = raw if bias is None else raw + bias_along(task.tensor(bias), 1, rank)
+    results = epilogue(task, tensor)
+
+    fixed = not task.open_extents
+    strides_x = task.strides_of(x)
+    kernel = task.kernel("conv")
+    left = Source(shape_x, dtype, name="a")
+    left.bind(kernel.buffer(dtype, "a"), strides_x)
+    right = kernel.buffer(dtype, "w")
+    pads_free = not any(geometry.pads_begin) and not any(geometry.pads_end)
+    staged = not pads_free or (strides_x[1] != 1 and ci > 1)
+    x_dim = rank - 1
+    pointwise = all(k == 1 for k in kernel_shape)
+    # rows of the result: batch, then space; those that all sides walk alike become one
+    walk_left = [strides_x[0], 0, *(s * st for s, st in zip(strides_x[2:], geometry.strides, strict=True))]
+    dims = [d for d in range(rank) if d != 1 and out_shape[d] != 1]
+    if pointwise and not staged:
+        axes = merge_axes(dims, out_shape, [tuple(walk_left), *epilogue_walks(task, results, out_shape)])
+    else:
+        axes = [Axis(d, out_shape[d]) for d in range(rank) if d != 1 and (out_shape[d] != 1 or d in (x_dim, x_dim - 1))]
+        axes = [a for a in axes if a.dim >= 2 or a.extent != 1]
+    loops = [Loop(a.extent, a.dim, walk_left[a.dim]) for a in axes]
+    x_loop = loops.pop() if loops else NO_LOOP
+    y_loop = loops.pop() if loops and (loops[-1].dim >= 2 or pointwise) else NO_LOOP
+    outer = [*loops, Loop(groups, -2, ci * strides_x[1], 1)] if groups > 1 else loops
+
+    x_step = ci if staged else strides_x[x_dim]
+    merge_x = geometry.dilations[-1] == 1 and (x_step == ci or kernel_shape[-1] == 1)
+    k = ci * kernel_shape[-1] if merge_x else ci
+    tap_dims = list(range(spatial - 1)) + ([] if merge_x else [spatial - 1])
+    taps = [Tap(kernel_shape[d], strides_x[2 + d] * geometry.dilations[d]) for d in tap_dims]
+
+    columns_fixed = task.array_of(w) is not None
+    tile = choose_tile(task.target, co, x_loop.extent if fixed else None)
+    width = tile.vectors * task.target.lanes
+    if not columns_fixed:
+        raise ValueError("filters must be constant")
+    filters = elements(tuple(kernel_shape)) * ci
+    per_group = -(-co // width) * filters * width
+
+    def right_at(outer_index: Sequence[Expr], n0: Expr) -> Expr:
+        place = n0 * filters
+        if groups > 1:
+            place = place + outer_index[-1] * per_group
+        return place
+
+    product = Product(
+        dtype=dtype, outer=outer, y=y_loop, x=x_loop, taps=taps, k=k, n=co, n_dim=1, rank=rank, left=left,
+        tile=tile, right=right, right_at=right_at, right_step=index(width), right_partial=False,
+        fixed=fixed, k_fixed=True, n_fixed=True, threads=task.threads, l2_bytes=task.target.l2_bytes, anchor=raw,
+    )  # fmt: skip
+    if staged:
+        product.staging = conv_staging(task, product, left, geometry, groups, ci, kernel_shape, merge_x)
+    operands: list[Operand] = [x, Pack(w, f"filters {width} {groups}", pack_filters(width, groups))]
+    operands += bind_results(task, kernel, product, results)
+    units = emit_product(task, kernel, product)
+    flop = 2 * elements(out_shape) * filters
+    return [Lowered(kernel, operands, units, flop=flop, scratch=product.scratch_bytes)]
+
+
+SCHEDULES: Mapping[str, Callable[[Task], list[Lowered]]] = {
+    "matmul": lower_matmul,
+    "gemm": lower_gemm,
+    "conv": lower_conv,
+}

@@ -1,0 +1,347 @@
+"""out[outer, y, x, n] = sum over taps and k of a[...] * b[...]: matmul and convolution as one loop nest.
+
+A unit of work is one block of rows of one outer index and a share of the column panels. Within a unit, each panel of
+the right side stays in cache while all rows of the block pass; where the left side has to be padded, moved or computed
+first, the block is staged in the thread's scratch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from fusewright.kernel.expr import SIZES, Buffer, Const, Expr, Op, arg, index, minimum
+from fusewright.kernel.loops import Kernel
+from fusewright.kernel.tensor import Anchor, Source, Tensor
+from fusewright.kernel.vectorize import LANE, Vectorizer
+from fusewright.schedules.task import Task
+from fusewright.schedules.tile import Left, Right, TileShape, emit_tile
+
+Place = tuple[Expr, ...]  # an index of the result, by logical dimension
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A loop over rows of the result: extent, the logical dimension it drives, and the steps of both sides."""
+
+    extent: int
+    dim: int
+    left: int = 0
+    right: int = 0
+
+
+@dataclass(frozen=True)
+class Tap:
+    """A reduction loop outside of k (a filter's row): extent, and the step of the left side."""
+
+    extent: int
+    left: int
+
+
+@dataclass(frozen=True)
+class Staging:
+    """How the left side of a block is brought into scratch: strides there, elements for each row y, rows around.
+
+    `fill(kernel, scratch, outer, y0, y1)` emits the copy; `rows(count)` gives the scratch rows that `count` rows need.
+    """
+
+    fill: Callable[[Kernel, Buffer, Sequence[Expr], Expr, Expr], None]
+    y_step: Expr
+    x_step: Expr
+    tap_steps: tuple[Expr, ...]
+    elements_for: Callable[[int], int]
+
+
+@dataclass
+class Product:
+    """The normal form; `n` is the extent of the columns and `n_dim` their logical dimension (-1: none, one column).
+
+    `right_at(outer indices, panel start)` gives the position of a panel; `right_step` the step for each k.
+    `fixed` tells that extents and strides may be spelled into the kernel.
+    """
+
+    dtype: str
+    outer: list[Loop]
+    y: Loop
+    x: Loop
+    taps: list[Tap]
+    k: int
+    n: int
+    n_dim: int
+    rank: int
+    left: Source
+    tile: TileShape
+    right: Buffer
+    right_at: Callable[[Sequence[Expr], Expr], Expr]
+    right_step: Expr
+    right_partial: bool
+    fixed: bool
+    k_fixed: bool
+    n_fixed: bool
+    threads: int
+    l2_bytes: int
+    staging: Staging | None = None
+    results: list[tuple[Tensor, Buffer, Source]] = field(default_factory=list)
+    anchor: Anchor | None = None
+    scratch_bytes: int = 0
+
+
+def emit_product(task: Task, kernel: Kernel, p: Product) -> int:
+    """Emit the whole nest; returns the number of units. Sets `p.scratch_bytes`."""
+    return _Emitter(task, kernel, p).run()
+
+
+@dataclass
+class _Emitter:
+    task: Task
+    kernel: Kernel
+    p: Product
+
+    def ext(self, value: int, fixed: bool | None = None) -> Expr:
+        return index(value) if (self.p.fixed if fixed is None else fixed) else arg(value)
+
+    def run(self) -> int:
+        p, kernel = self.p, self.kernel
+        width = p.tile.vectors * kernel.lanes
+        panels = -(-p.n // width)
+        block, blocks = self.block_rows()
+        outer_units = 1
+        for loop in p.outer:
+            outer_units *= loop.extent
+        shares = 1
+        if outer_units * blocks < p.threads:  # too few row blocks: the threads share the panels as well
+            shares = min(panels, -(-p.threads // (outer_units * blocks)))
+        per_share = -(-panels // shares)
+        shares = -(-panels // per_share)
+        units = outer_units * blocks * shares
+        along = p.y if p.y.extent > 1 else p.x
+
+        block_e, blocks_e, shares_e = self.ext(block), self.ext(blocks), self.ext(shares)
+        scratch = None
+        if p.staging is not None:
+            scratch = kernel.scratch(p.dtype, 0, "stage")
+            p.scratch_bytes = (p.staging.elements_for(block) + 2 * kernel.lanes) * SIZES[p.dtype]
+        last = kernel.mutable(index(-1), "staged") if scratch is not None and shares > 1 else None
+        with kernel.loop(kernel.hi, "u", start=kernel.lo) as u:
+            rest = u
+            share: Expr = index(0)
+            if shares > 1:
+                share, rest = kernel.let(rest % shares_e, "share"), kernel.let(rest // shares_e, "rest")
+            group = rest
+            at_block: Expr = index(0)
+            if blocks > 1:
+                at_block, rest = kernel.let(rest % blocks_e, "block"), kernel.let(rest // blocks_e, "rest")
+            outer: list[Expr] = [index(0)] * len(p.outer)
+            for i in range(len(p.outer) - 1, -1, -1):
+                if p.outer[i].extent == 1:
+                    continue
+                size = self.ext(p.outer[i].extent)
+                first = all(loop.extent == 1 for loop in p.outer[:i])
+                outer[i] = rest if first else kernel.let(rest % size, f"o{i}")
+                if not first:
+                    rest = kernel.let(rest // size, "rest")
+            start = kernel.let(at_block * block_e, "start")
+            extent = self.ext(along.extent)
+            stop = extent if blocks == 1 else kernel.let(minimum(start + block_e, extent), "stop")
+            if scratch is not None and p.staging is not None:
+                if last is not None:
+                    with kernel.when(Op("bool", False, "ne", (group, last))):
+                        p.staging.fill(kernel, scratch, outer, start, stop)
+                        kernel.assign(last, group)
+                else:
+                    p.staging.fill(kernel, scratch, outer, start, stop)
+            self.panels(scratch, outer, start, stop, share, per_share, shares, panels)
+        return units
+
+    def block_rows(self) -> tuple[int, int]:
+        """Rows of a block (of y, or of x where there is no y) so that its left side fits half of the L2 cache."""
+        p = self.p
+        if p.y.extent > 1:
+            wanted, unit = p.y.extent, 1
+            row = p.staging.elements_for(2) - p.staging.elements_for(1) if p.staging else p.x.extent * p.k
+        else:
+            wanted, unit = p.x.extent, p.tile.rows
+            row = p.k
+            for tap in p.taps:
+                row *= tap.extent
+        most = max(unit, p.l2_bytes // 2 // (row * SIZES[p.dtype] + 1) // unit * unit)
+        blocks = -(-wanted // most)
+        outer_units = 1
+        for loop in p.outer:
+            outer_units *= loop.extent
+        while outer_units * blocks % p.threads and wanted > 4 * unit * (blocks + 1):
+            blocks += 1  # even shares for all threads
+        size = -(-wanted // blocks)
+        size = -(-size // unit) * unit
+        return size, -(-wanted // size)
+
+    # -- columns ----------------------------------------------------------------------------------------------
+    def panels(
+        self,
+        scratch: Buffer | None,
+        outer: list[Expr],
+        start: Expr,
+        stop: Expr,
+        share: Expr,
+        per_share: int,
+        shares: int,
+        panels: int,
+    ) -> None:
+        p, kernel = self.p, self.kernel
+        lanes, vectors = kernel.lanes, p.tile.vectors
+        width = vectors * lanes
+        whole = p.n // width
+        n_total = self.ext(p.n, p.n_fixed)
+        first: Expr = index(0) if shares == 1 else kernel.let(share * self.ext(per_share), "p0")
+        whole_e = self.ext(whole, p.n_fixed)
+        end = whole_e if shares == 1 else kernel.let(minimum(first + self.ext(per_share), whole_e), "p1")
+
+        def strip(n0: Expr, count: int, partial: Expr | None) -> None:
+            self.rows(scratch, outer, start, stop, n0, count, partial)
+
+        if not (p.n_fixed and whole == 0):
+            with kernel.loop(end, "p", start=first) as panel:
+                strip(kernel.let(panel * width, "n0"), vectors, None)
+        if p.n_fixed:
+            rest = p.n - whole * width
+            if rest:
+                count = -(-rest // lanes)
+                partial = index(rest % lanes) if rest % lanes else None
+                if shares == 1:
+                    strip(index(whole * width), count, partial)
+                else:
+                    with kernel.when(Op("bool", False, "eq", (share, shares_last(shares, self)))):
+                        strip(index(whole * width), count, partial)
+            return
+        tail = kernel.let(whole_e * width, "tail")
+        if shares > 1:
+            tail = kernel.let(
+                Op(
+                    "i64", False, "select", (Op("bool", False, "eq", (share, shares_last(shares, self))), tail, n_total)
+                ),
+                "tail",
+            )
+        vectors_end = kernel.let(n_total - (n_total - tail) % lanes, "whole_vectors")
+        with kernel.loop(vectors_end, "n0", start=tail, step=lanes) as n0:
+            strip(n0, 1, None)
+        with kernel.when(Op("bool", False, "lt", (vectors_end, n_total))):
+            strip(vectors_end, 1, kernel.let(n_total - vectors_end, "partial"))
+
+    # -- rows -------------------------------------------------------------------------------------------------
+    def rows(
+        self,
+        scratch: Buffer | None,
+        outer: list[Expr],
+        start: Expr,
+        stop: Expr,
+        n0: Expr,
+        vectors: int,
+        partial: Expr | None,
+    ) -> None:
+        p, kernel = self.p, self.kernel
+        base = self.kernel.let(p.right_at(outer, n0), "b")
+        right = Right(p.right, base, p.right_step, partial if p.right_partial else None)
+        by_y = p.y.extent > 1
+        y_first, y_end = (start, stop) if by_y else (index(0), index(1))
+        x_first, x_end = (index(0), self.ext(p.x.extent)) if by_y else (start, stop)
+        limit = p.tile.rows
+        with kernel.loop(y_end, "y", start=y_first) as y:
+
+            def strip(x: Expr, count: int) -> None:
+                self.tile(scratch, outer, y, y_first, x, x_first, count, n0, vectors, partial, right)
+
+            length = x_end - x_first
+            if isinstance(length, Const):
+                whole = int(length.value) // limit * limit
+                if whole:
+                    with kernel.loop(whole, "x", step=limit) as x:
+                        strip(x, limit)
+                if length.value > whole:
+                    strip(index(whole), int(length.value) - whole)
+                return
+            whole_e = kernel.let(x_end - (length % limit), "x_whole")
+            with kernel.loop(whole_e, "x", start=x_first, step=limit) as x:
+                strip(x, limit)
+            if p.fixed:
+                rest = p.x.extent % limit  # blocks hold whole tiles, so only the last block has a rest
+                if rest:
+                    with kernel.when(Op("bool", False, "lt", (whole_e, x_end))):
+                        strip(whole_e, rest)
+                return
+            done = whole_e
+            for size in (8, 4, 2, 1):
+                if size < limit:
+                    until = kernel.let(x_end - ((x_end - done) % size), "x_until") if size > 1 else x_end
+                    with kernel.loop(until, "x", start=done, step=size) as x:
+                        strip(x, size)
+                    done = until
+
+    def tile(
+        self,
+        scratch: Buffer | None,
+        outer: list[Expr],
+        y: Expr,
+        y_first: Expr,
+        x: Expr,
+        x_first: Expr,
+        count: int,
+        n0: Expr,
+        vectors: int,
+        partial: Expr | None,
+        right: Right,
+    ) -> None:
+        p, kernel = self.p, self.kernel
+        if scratch is not None and p.staging is not None:
+            s = p.staging
+            base = (y - y_first) * s.y_step + (x - x_first if p.y.extent == 1 else x) * s.x_step
+            buffer, x_step = scratch, s.x_step
+            taps = [(t.extent, step) for t, step in zip(p.taps, s.tap_steps, strict=True)]
+        else:
+            base = p.left.offset if p.left.offset is not None else index(0)
+            for i, loop in zip(outer, p.outer, strict=True):
+                if loop.left and loop.extent > 1:
+                    base = base + i * self.ext(loop.left)
+            x_step = self.ext(p.x.left, p.fixed or p.x.left == p.k)
+            base = base + y * self.ext(p.y.left) + x * x_step
+            if p.left.buffer is None:
+                raise TypeError("the left side is not bound")
+            buffer = p.left.buffer
+            taps = [(t.extent, self.ext(t.left)) for t in p.taps]
+        base = kernel.let(base, "a")
+        left = Left(buffer, base, [index(m) * x_step for m in range(count)], taps, self.ext(p.k, p.k_fixed))
+
+        def finish(m: int, v: int, value: Expr) -> None:
+            place: list[Expr] = [index(0)] * p.rank
+            for i, loop in zip(outer, p.outer, strict=True):
+                if loop.dim >= 0:
+                    place[loop.dim] = i
+            if p.y.dim >= 0:
+                place[p.y.dim] = y
+            if p.x.dim >= 0:
+                place[p.x.dim] = x + m
+            if p.n_dim >= 0:
+                place[p.n_dim] = self.column(outer, n0 + v * kernel.lanes) + LANE
+            active = partial if v == vectors - 1 else None
+            self.store(tuple(place), value, active)
+
+        emit_tile(kernel, p.dtype, vectors, left, right, finish)
+
+    def column(self, outer: list[Expr], n: Expr) -> Expr:
+        """The logical column: grouped convolutions have their group as an outer loop that drives the columns too."""
+        for i, loop in zip(outer, self.p.outer, strict=True):
+            if loop.dim == -2 and loop.extent > 1:
+                n = n + i * self.ext(self.p.n, self.p.n_fixed)
+        return n
+
+    def store(self, place: Place, value: Expr, active: Expr | None) -> None:
+        p = self.p
+        if p.anchor is not None:
+            p.anchor.bound = lambda idx: value
+        vectorize = Vectorizer(active)
+        for tensor, buffer, target in p.results:
+            where = target.at(place)
+            self.kernel.store_lanes(buffer, where.index, tensor.at(place), vectorize)  # type: ignore[attr-defined]
+
+
+def shares_last(shares: int, emitter: _Emitter) -> Expr:
+    return emitter.ext(shares - 1)
