@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import onnx
 
 from fusewright.kernel.tensor import Tensor
 
@@ -28,9 +30,10 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Site:
-    """Where an operation is applied: its attributes (with the schema's defaults) and its outputs.
+    """Where an operation is applied: its attributes (with the schema's defaults), outputs and inputs.
 
-    `constants` holds the inputs that `OpDef.constants` demands, by position; `dtypes` as in `kernel.expr`.
+    `constants` holds the inputs that `OpDef.constants` demands, by position; `dtypes` as in `kernel.expr`;
+    `inputs` the dtype and shape of each input, None for one that is left out.
     """
 
     op_type: str
@@ -38,6 +41,7 @@ class Site:
     shapes: tuple[tuple[int, ...], ...]
     dtypes: tuple[str, ...]
     constants: Mapping[int, np.ndarray] = field(default_factory=dict)
+    inputs: tuple[tuple[str, tuple[int, ...]] | None, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -49,8 +53,29 @@ class Site:
         return self.dtypes[0]
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The attribute, or `default` when the node does not give it."""
-        return self.attributes.get(name, default)
+        """The attribute; when the node does not give it, the schema's default, else `default`."""
+        if name in self.attributes:
+            return self.attributes[name]
+        return _schema_defaults(self.op_type).get(name, default)
+
+    def ints(self, position: int) -> list[int] | None:
+        """The integers of a constant input, None when it is left out."""
+        array = self.constants.get(position)
+        return None if array is None else [int(v) for v in np.asarray(array).reshape(-1)]
+
+
+@lru_cache(maxsize=512)
+def _schema_defaults(op_type: str) -> dict[str, Any]:
+    """Defaults of the attributes of ONNX operations (models arrive at the newest opset)."""
+    if not onnx.defs.has(op_type):
+        return {}
+    attributes = onnx.defs.get_schema(op_type).attributes
+    made: dict[str, Any] = {}
+    for name, attribute in attributes.items():
+        if attribute.default_value.type != onnx.AttributeProto.UNDEFINED:
+            value = onnx.helper.get_attribute_value(attribute.default_value)
+            made[name] = value.decode() if isinstance(value, bytes) else value
+    return made
 
 
 Strides = tuple[int, ...]
