@@ -77,6 +77,7 @@ def apply_rules(model: ir.Model, rules: Sequence[Rule], log: Log) -> bool:
 class _Walk:
     def __init__(self, model: ir.Model, by_root: dict[str, list[Rule]], log: Log) -> None:
         self.model, self.by_root, self.log = model, by_root, log
+        self.refused = {(d.what, d.where, d.reason) for d in log.decisions if not d.made}
         self.names = {value.name for node in model.graph.all_nodes() for value in node.outputs}
         for graph in model.graphs():
             self.names |= {value.name for value in graph.inputs} | set(graph.initializers)
@@ -96,7 +97,9 @@ class _Walk:
 
     def try_rule(self, one: Rule, graph: ir.Graph, node: ir.Node) -> bool:
         where = str(node.outputs[0].name)
-        delta = one.rewrite.try_rewrite(self.model, graph, node, tracer=_Refusals(one.what, where, self.log))
+        delta = one.rewrite.try_rewrite(
+            self.model, graph, node, tracer=_Refusals(one.what, where, self.log, self.refused)
+        )
         if delta is None:
             return False
         for initializer in delta.new_initializers:
@@ -129,12 +132,20 @@ class _Walk:
 
 @dataclass(frozen=True)
 class _Refusals:
-    """Stands where the library expects its tracer: a match that a check or another reader stops is recorded."""
+    """Stands where the library expects its tracer: a match that a check or another reader stops is recorded.
+
+    Passes run again until nothing changes, so what was refused before is not recorded again.
+    """
 
     what: str
     where: str
     record: Log
+    before: set[tuple[str, str, str]]
 
     def log(self, rule: object, graph: object, node: object, match: Any, status: Any) -> None:
         if status.name in ("CONDITION_FAILED", "REPLACEMENT_FAILED") and match.reason:
+            decision = (self.what, self.where, match.reason)
+            if decision in self.before:
+                return
+            self.before.add(decision)
             self.record.refused(self.what, self.where, match.reason)
