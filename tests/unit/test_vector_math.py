@@ -134,6 +134,18 @@ def source() -> str:
         vector = f"fw_{name}_{element}(fw_load_{element}(x + i), fw_load_{element}(y + i))"
         loop(f"v_{name}_{element}", element, f"fw_store_{element}(r + i, {vector});")
         loop(f"s_{name}_{element}", element, f"r[i] = fws_{name}_{element}(x[i], y[i]);")
+    for element in INTEGERS:
+        for name in ("abs", "sign"):
+            loop(
+                f"v_{name}_{element}",
+                element,
+                f"fw_store_{element}(r + i, fw_{name}_{element}(fw_load_{element}(x + i)));",
+            )
+            loop(f"s_{name}_{element}", element, f"r[i] = fws_{name}_{element}(x[i]);")
+    for element in (e for e in INTEGERS if e.startswith("u")):
+        for name in ("shl", "shr"):
+            vector = f"fw_{name}_{element}(fw_load_{element}(x + i), fw_load_{element}(y + i))"
+            loop(f"v_{name}_{element}", element, f"fw_store_{element}(r + i, {vector});")
     for element in C_NAMES:
         lines.append(
             f"void part_{element}({C_NAMES[element]} *r, const {C_NAMES[element]} *x, const void *y, int64_t n) "
@@ -329,7 +341,7 @@ def float_pairs() -> tuple[Array, Array]:
     grid = np.array(np.meshgrid(awkward, awkward), np.float32).reshape(2, -1)
     rng = np.random.default_rng(2)
     wild = rng.integers(0, 2**32, 1 << 16, dtype=np.uint32).view(np.float32)
-    x = np.concatenate([grid[0], wild, np.exp(rng.standard_normal(1 << 16) * 3)]).astype(np.float32)
+    x = np.concatenate([grid[0], wild, np.exp(rng.standard_normal(1 << 16) * 3).astype(np.float32)])
     y = np.concatenate([grid[1], np.round(rng.standard_normal(1 << 16) * 9), rng.standard_normal(1 << 16) * 9])
     whole = len(x) // 16 * 16
     return x[:whole].copy(), y[:whole].astype(np.float32)
@@ -384,6 +396,26 @@ def test_two_integers(library: Library, name: str, element: str) -> None:
     assert got.tolist() == wanted.tolist()
     lanes = slice(None, None, library.isa.lanes)
     assert library(f"s_{name}_{element}", x, y)[lanes].tolist() == wanted[lanes].tolist()
+
+
+@pytest.mark.parametrize("element", list(INTEGERS))
+def test_one_integer(library: Library, element: str) -> None:
+    limits = np.iinfo(INTEGERS[element])
+    x = np.array([limits.min, limits.max, 0, 1, *([-1, -7] if limits.min else [2, 9]), *range(10)], limits.dtype)
+    for name, wanted in {"abs": np.abs(x), "sign": np.sign(x)}.items():
+        assert library(f"v_{name}_{element}", x).tolist() == wanted.tolist()
+        lanes = slice(None, None, library.isa.lanes)
+        assert library(f"s_{name}_{element}", x)[lanes].tolist() == wanted[lanes].tolist()
+
+
+@pytest.mark.parametrize("element", [e for e in INTEGERS if e.startswith("u")])
+def test_shifts_of_any_count(library: Library, element: str) -> None:
+    dtype = INTEGERS[element]
+    x = np.array([0b1011_0101] * 16, dtype)
+    y = np.array([0, 1, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 200], dtype)
+    for name, shift in {"shl": int.__lshift__, "shr": int.__rshift__}.items():
+        wanted = [shift(a, b) % 2 ** (8 * dtype.itemsize) for a, b in zip(x.tolist(), y.tolist(), strict=True)]
+        assert library(f"v_{name}_{element}", x, y).tolist() == wanted
 
 
 @pytest.mark.parametrize("element", list(C_NAMES))

@@ -78,7 +78,8 @@ FW_FN fw_f32v fw_tanh_f32(fw_f32v x) {
 FW_FN fw_f32v fw_erf_f32(fw_f32v x) {
     x = fw_max_f32(fw_min_f32(x, fw_splat_f32(4.1f)), fw_splat_f32(-4.1f));
     fw_f32v t = x * x;
-    fw_f32v p = FW_P5(t, 0x1.20dd74p+0f, 0x1.a1d602p-3f, 0x1.bdb4d2p-5f, 0x1.19e274p-8f, 0x1.2ef18ep-12f, 0x1.f05e96p-20f);
+    fw_f32v p = FW_P5(t, 0x1.20dd74p+0f, 0x1.a1d602p-3f, 0x1.bdb4d2p-5f, 0x1.19e274p-8f, 0x1.2ef18ep-12f,
+                      0x1.f05e96p-20f);
     fw_f32v q = FW_P5(t, 1.0f, 0x1.073d7ep-1f, 0x1.e9e7bep-4f, 0x1.0721e2p-6f, 0x1.4ea7ccp-10f, 0x1.2fa30ap-15f);
     return fw_clamp1_f32(x * p / q);
 }
@@ -90,8 +91,8 @@ FW_FN fw_f32v fw_log_f32(fw_f32v x) {
     fw_i32v bits = (fw_i32v)normal - 0x3f3504f3; /* sqrt(1/2) */
     fw_f32v e = fw_to_f32((bits >> 23) - (tiny & 23));
     fw_f32v f = (fw_f32v)((bits & 0x7fffff) + 0x3f3504f3) - 1;
-    fw_f32v p = FW_P7(f, 0x1.555554p-2f, -0x1.000226p-2f, 0x1.99a01cp-3f, -0x1.54728ap-3f, 0x1.22d93p-3f, -0x1.0d824ap-3f,
-                      0x1.055eb6p-3f, -0x1.38c966p-4f);
+    fw_f32v p = FW_P7(f, 0x1.555554p-2f, -0x1.000226p-2f, 0x1.99a01cp-3f, -0x1.54728ap-3f, 0x1.22d93p-3f,
+                      -0x1.0d824ap-3f, 0x1.055eb6p-3f, -0x1.38c966p-4f);
     fw_f32v y = (f * p - 0.5f) * (f * f);
     y = e * -0x1.bd0106p-13f + y;
     y = e * 0x1.63p-1f + (f + y);
@@ -112,14 +113,15 @@ FW_FN fw_f32v fw_log1p_f32(fw_f32v x) {
 /* softplus: log(1 + e^x) = max(x, 0) + log1p(z), z = e^-|x| in (0, 1]. */
 FW_FN fw_f32v fw_softplus_f32(fw_f32v x) {
     fw_f32v z = fw_exp_f32(-fw_abs_f32(x));
-    fw_f32v p = FW_P8(z, 1.0f, -0x1.ffff14p-2f, 0x1.5535dep-2f, -0x1.fd1368p-3f, 0x1.884554p-3f, -0x1.19af8ep-3f,
-                      0x1.44707ap-4f, -0x1.eca398p-6f, 0x1.5fa0dap-8f);
+    fw_f32v p = FW_P8(z, 1.0f, -0x1.ffff14p-2f, 0x1.5535dep-2f, -0x1.fd1368p-3f, 0x1.884554p-3f,
+                      -0x1.19af8ep-3f, 0x1.44707ap-4f, -0x1.eca398p-6f, 0x1.5fa0dap-8f);
     return fw_max_f32(x, fw_splat_f32(0)) + z * p;
 }
 
 /* expm1: the polynomial itself near 0, where e^x - 1 would cancel. */
 FW_FN fw_f32v fw_expm1_f32(fw_f32v x) {
-    fw_f32v p = FW_P6(x, 1.0f, 0x1.000002p-1f, 0x1.555558p-3f, 0x1.5551bep-5f, 0x1.110d08p-7f, 0x1.6f4a6ep-10f, 0x1.a53e36p-13f);
+    fw_f32v p = FW_P6(x, 1.0f, 0x1.000002p-1f, 0x1.555558p-3f, 0x1.5551bep-5f, 0x1.110d08p-7f, 0x1.6f4a6ep-10f,
+                      0x1.a53e36p-13f);
     return fw_sel_f32(fw_abs_f32(x) < 0.5f, x * p, fw_exp_f32(x) - 1);
 }
 

@@ -35,6 +35,8 @@ FW_FN double fws_pow_f64(double x, double y) { return __builtin_pow(x, y); }
     FW_FN T fws_min_##S(T a, T b) { return b != b ? b : b < a ? b : a; } \
     FW_FN T fws_fma_##S(T a, T b, T c) { return a * b + c; } \
     FW_FN T fws_neg_##S(T a) { return -a; } \
+    FW_FN int fws_isnan_##S(T a) { return a != a; } \
+    FW_FN int fws_isinf_##S(T a) { return a == FW_INF || a == -FW_INF; } \
     FW_FN T fws_copysign_##S(T a, T s) { return fw_copysign_##S(fw_splat_##S(a), fw_splat_##S(s))[0]; } \
     FW_FN T fws_fmod_##S(T a, T b) { return (T)FWS_FMOD_##S(a, b); } \
     FW_FN T fws_mod_##S(T a, T b) { \
@@ -94,6 +96,12 @@ FW_FN uint64_t fws_upow(uint64_t a, uint64_t b) {
 FW_SIGNED(FWS_DEFINE_SIGNED_POW)
 FW_UNSIGNED(FWS_DEFINE_UNSIGNED_POW)
 
+/* Shifts by any count: beyond the width everything is shifted out. */
+#define FWS_DEFINE_SHIFT(S, T) \
+    FW_FN T fws_shl_##S(T a, T b) { return b < 8 * sizeof(T) ? (T)((uint64_t)a << b) : 0; } \
+    FW_FN T fws_shr_##S(T a, T b) { return b < 8 * sizeof(T) ? (T)(a >> b) : 0; }
+FW_UNSIGNED(FWS_DEFINE_SHIFT)
+
 /* The same for vectors, lane by lane ------------------------------------------------------------------------------ */
 
 #define FW_DEFINE_LANES(NAME, S) \
@@ -103,10 +111,12 @@ FW_UNSIGNED(FWS_DEFINE_UNSIGNED_POW)
     }
 #define FW_DEFINE_MODULO(S, T) FW_DEFINE_LANES(mod, S) FW_DEFINE_LANES(fmod, S)
 #define FW_DEFINE_DIVISION(S, T) FW_DEFINE_LANES(div, S) FW_DEFINE_LANES(pow, S)
+#define FW_DEFINE_SHIFT(S, T) FW_DEFINE_LANES(shl, S) FW_DEFINE_LANES(shr, S)
 FW_FLOATS(FW_DEFINE_MODULO)
 FW_SIGNED(FW_DEFINE_MODULO)
 FW_UNSIGNED(FW_DEFINE_MODULO)
 FW_SIGNED(FW_DEFINE_DIVISION)
 FW_UNSIGNED(FW_DEFINE_DIVISION)
+FW_UNSIGNED(FW_DEFINE_SHIFT)
 
 #endif

@@ -111,9 +111,11 @@ FW_PARTIAL_GENERIC(u32)
 
 #if FW_LANES == 16 && defined(__AVX512BW__) && defined(__AVX512VL__) && __has_builtin(__builtin_ia32_loaddquqi128_mask)
 #define FW_MASKED_8(S) \
-    FW_PARTIAL_MASKED(S, __builtin_ia32_loaddquqi128_mask, __builtin_ia32_storedquqi128_mask, FW_AT8, fw_charv, uint16_t)
+    FW_PARTIAL_MASKED(S, __builtin_ia32_loaddquqi128_mask, __builtin_ia32_storedquqi128_mask, FW_AT8, fw_charv, \
+                      uint16_t)
 #define FW_MASKED_16(S) \
-    FW_PARTIAL_MASKED(S, __builtin_ia32_loaddquhi256_mask, __builtin_ia32_storedquhi256_mask, FW_AT16, fw_i16v, uint16_t)
+    FW_PARTIAL_MASKED(S, __builtin_ia32_loaddquhi256_mask, __builtin_ia32_storedquhi256_mask, FW_AT16, fw_i16v, \
+                      uint16_t)
 #if defined(__clang__)
 #define FW_AT8 fw_charv
 #define FW_AT16 fw_i16v
@@ -235,10 +237,20 @@ FW_DEFINE_INT(i32, fw_i32v)
 FW_DEFINE_INT(u32, fw_i32v)
 FW_DEFINE_INT(i64, fw_i64v)
 FW_DEFINE_INT(u64, fw_i64v)
-FW_FN fw_i32v fw_abs_i32(fw_i32v a) { return fw_sel_i32(a < 0, (fw_i32v)(0u - (fw_u32v)a), a); }
-FW_FN fw_i64v fw_abs_i64(fw_i64v a) { return fw_sel_i64(a < 0, (fw_i64v)(0u - (fw_u64v)a), a); }
-FW_FN fw_i32v fw_sign_i32(fw_i32v a) { return (a < 0) - (a > 0); }
-FW_FN fw_i64v fw_sign_i64(fw_i64v a) { return (a < 0) - (a > 0); }
+#define FW_DEFINE_SIGNED(S, U) \
+    FW_FN fw_##S##v fw_abs_##S(fw_##S##v a) { return fw_sel_##S(a < 0, (fw_##S##v)(0 - (fw_##U##v)a), a); } \
+    FW_FN fw_##S##v fw_sign_##S(fw_##S##v a) { return (a < 0) - (a > 0); }
+#define FW_DEFINE_UNSIGNED(S) \
+    FW_FN fw_##S##v fw_abs_##S(fw_##S##v a) { return a; } \
+    FW_FN fw_##S##v fw_sign_##S(fw_##S##v a) { return fw_min_##S(a, fw_splat_##S(1)); }
+FW_DEFINE_SIGNED(i8, u8)
+FW_DEFINE_SIGNED(i16, u16)
+FW_DEFINE_SIGNED(i32, u32)
+FW_DEFINE_SIGNED(i64, u64)
+FW_DEFINE_UNSIGNED(u8)
+FW_DEFINE_UNSIGNED(u16)
+FW_DEFINE_UNSIGNED(u32)
+FW_DEFINE_UNSIGNED(u64)
 
 /* Rounding and square root: one instruction where there is one. Clang's generic builtins become library calls lane by
  * lane on SSE2, so that target (and gcc off x86) rounds by adding and taking away 2^23 (2^52), exact below it; larger
