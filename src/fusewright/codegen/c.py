@@ -32,14 +32,14 @@ class Printed:
 
 def print_kernel(kernel: Kernel) -> Printed:
     """The function of `kernel`; the symbol is its name and a hash of its text, so equal kernels are one."""
-    printer = _Printer()
+    printer = _Printer([b.name for b in (*kernel.buffers, *kernel.scratch_buffers)])
     printer.block(kernel.body, 1)
     head = [f"    {_pointer(b)} = p[{i}];" for i, b in enumerate(kernel.buffers)]
     head += [
         f"    {C_TYPES[b.dtype]} *{b.name} = ({C_TYPES[b.dtype]} *)(scratch + {b.offset});"
         for b in kernel.scratch_buffers
     ]
-    head += [f"    const int64_t n{i} = n[{i}];" for i in range(len(printer.args))]
+    head += [f"    const int64_t arg{i} = n[{i}];" for i in range(len(printer.args))]
     unused = "    (void)p, (void)n, (void)lo, (void)hi, (void)scratch;"
     body = "\n".join([*head, unused, *printer.lines])
     symbol = f"fw_{kernel.name}_{hashlib.sha256(body.encode()).hexdigest()[:12]}"
@@ -59,12 +59,12 @@ def c_type(x: Expr) -> str:
 
 
 class _Printer:
-    def __init__(self) -> None:
+    def __init__(self, taken: list[str]) -> None:
         self.lines: list[str] = []
         self.args: list[Arg] = []
         self.arg_names: dict[int, str] = {}
         self.names: dict[int, str] = {}  # id(Var or shared node) -> C name
-        self.used: Counter[str] = Counter()
+        self.used: Counter[str] = Counter([*taken, "p", "n"])
         self.keep: list[Expr] = []  # nodes named by id must stay alive
         self.depth = 1
         self.counts: Counter[int] = Counter()
@@ -177,7 +177,7 @@ class _Printer:
             return _constant(e)
         if isinstance(e, Arg):
             if id(e) not in self.arg_names:
-                self.arg_names[id(e)] = f"n{len(self.args)}"
+                self.arg_names[id(e)] = f"arg{len(self.args)}"
                 self.args.append(e)
             return self.arg_names[id(e)]
         if isinstance(e, Var):
