@@ -79,7 +79,9 @@ def compile_(
     target: str | None,
     as_json: bool,
 ) -> int:
-    """Compile MODEL into one file that runs without a compiler.
+    """Compile a model into one file.
+
+    The file runs without a compiler and without the model. Open dimensions stay open unless --shape binds them.
 
     \b
     Examples:
@@ -120,7 +122,7 @@ def run(
     seed: int,
     as_json: bool,
 ) -> int:
-    """Run FILE, a model or a compiled .fw file, once.
+    """Run a model or a compiled file once.
 
     Random inputs are standard normal for floats; integers are 0 or 1, or any row where they index a table.
 
@@ -168,7 +170,7 @@ def check(
     target: str | None,
     as_json: bool,
 ) -> int:
-    """Compile MODEL and compare what it computes with another implementation.
+    """Compare the results with another engine.
 
     Exit code 0 if all outputs agree, 1 if one does not.
 
@@ -220,10 +222,11 @@ def bench(
     seed: int,
     as_json: bool,
 ) -> int:
-    """Time FILE, a model or a compiled .fw file, against other engines.
+    """Time a model against other engines.
 
     Each engine runs in a process of its own, in alternation, some runs at a time, so that a noisy machine slows
-    all alike. The measured peak of the machine runs in the same alternation. Opponents need a model.
+    all alike. The measured peak of the machine runs in the same alternation. A compiled file can only be timed
+    alone (--against none), as the opponents need the model.
 
     \b
     Examples:
@@ -254,7 +257,7 @@ def inspect(
     reasons: bool,
     as_json: bool,
 ) -> int:
-    """Show the kernels of FILE, a model or a compiled .fw file, its memory, and the reasons for both.
+    """Show kernels, memory and reasons.
 
     \b
     Examples:
@@ -275,7 +278,7 @@ def inspect(
 @click.option("-o", "--output", required=True, metavar="OUT.onnx", help="File to write.")
 @_json
 def optimize(model: str, output: str, as_json: bool) -> int:
-    """Write MODEL with its graph optimised, as plain ONNX that every other tool reads.
+    """Write the optimised graph as plain ONNX.
 
     \b
     Example:

@@ -257,8 +257,7 @@ def check_model(
         TOLERANCE if tolerance is None else tolerance,
         progress,
     )
-    about = session.describe(opened.shapes)
-    return ModelCheck(str(model), about.target, about.threads, opened.shapes, result)
+    return ModelCheck(str(model), session.target.name, session.threads, opened.shapes, result)
 
 
 def bench_model(
@@ -294,7 +293,7 @@ def bench_model(
             feed=feed,
             dims=dims,
             against=opponents,
-            threads=opened.session.describe().threads,
+            threads=opened.session.threads,
             seconds=seconds,
             flop=flop,
             compile_seconds=opened.compile_seconds,

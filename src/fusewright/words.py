@@ -8,6 +8,8 @@
 from __future__ import annotations
 
 import re
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from fusewright.report.description import PortInfo
 from fusewright.samples import PortLike
 
 _DIMS = re.compile(r"\d{1,12}(x\d{1,12})*")
+UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)  # what NumPy raises on bad files
 _LARGEST_EXTENT = 2**31 - 1  # beyond this no array of a real model goes; a typing mistake does
 
 
@@ -96,8 +99,7 @@ def arrays_from_words(words: Sequence[str], ports: Sequence[PortLike]) -> dict[s
             port, file = ports[0], word
         else:
             raise InputError(
-                f"--input {word}: the model has no input of this name; expected NAME=FILE.npy\n"
-                + _known(ports)
+                f"--input {word}: the model has no input of this name; expected NAME=FILE.npy\n" + _known(ports)
             )
         if port.name in arrays:
             raise InputError(f"--input {word}: input '{port.name}' is given twice")
@@ -108,12 +110,12 @@ def arrays_from_words(words: Sequence[str], ports: Sequence[PortLike]) -> dict[s
 def arrays_from_npz(path: Path, ports: Sequence[PortLike]) -> dict[str, np.ndarray]:
     """All arrays of an .npz file, which must be named as the inputs are."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if isinstance(archive, np.ndarray):
-                raise InputError(f"{path}: expected an archive of named arrays (.npz), got one array (.npy)")
-            stored = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError) as error:
+        archive = np.load(path, allow_pickle=False)
+        stored = None if isinstance(archive, np.ndarray) else {name: archive[name] for name in archive.files}
+    except UNREADABLE as error:
         raise InputError(f"{path}: cannot be read as an .npz file: {error}") from error
+    if stored is None:
+        raise InputError(f"{path}: expected an archive of named arrays (.npz), got one array (.npy)")
     unknown = sorted(set(stored) - {p.name for p in ports})
     if unknown:
         raise InputError(f"{path}: holds arrays that are no inputs of the model: {unknown}\n" + _known(ports))
@@ -124,7 +126,7 @@ def read_array(path: Path, port: PortLike) -> np.ndarray:
     """The array in a .npy file, checked against the input it is for."""
     try:
         array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except UNREADABLE as error:
         raise InputError(f"input '{port.name}': {path} cannot be read as a .npy file: {error}") from error
     if not isinstance(array, np.ndarray):
         raise InputError(f"input '{port.name}': {path}: expected one array (.npy), got an archive (.npz)")
@@ -150,9 +152,7 @@ def _checked(array: np.ndarray, port: PortLike, path: Path) -> np.ndarray:
         not isinstance(want, int) or want == got for want, got in zip(port.shape, array.shape, strict=True)
     )
     if not fits:
-        raise InputError(
-            f"{where}: expected shape {format_shape(port.shape)}, got {format_shape(array.shape)}"
-        )
+        raise InputError(f"{where}: expected shape {format_shape(port.shape)}, got {format_shape(array.shape)}")
     return array
 
 
@@ -163,9 +163,7 @@ def _parse(word: str, ports: Sequence[PortLike]) -> tuple[str, tuple[int, ...]]:
             raise ShapeError(f"--shape {word}: expected NAME=..., to say which input\n" + _known(ports))
         name = ports[0].name
     if not _DIMS.fullmatch(dims):
-        raise ShapeError(
-            f"--shape {word}: expected NAME=1x3x224x224 or DIMENSION=8, got '{dims}' for the numbers"
-        )
+        raise ShapeError(f"--shape {word}: expected NAME=1x3x224x224 or DIMENSION=8, got '{dims}' for the numbers")
     extents = tuple(int(d) for d in dims.split("x"))
     if max(extents) > _LARGEST_EXTENT:
         raise ShapeError(f"--shape {word}: expected extents of at most {_LARGEST_EXTENT}, got {max(extents)}")

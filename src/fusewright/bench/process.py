@@ -65,6 +65,19 @@ class Engine:
         times: list[int] = self._ask({"runs": runs}, TURN_TIMEOUT)["ns"]
         return times
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def exit_code(self) -> int | None:
+        """None while the process runs."""
+        return self._process.poll()
+
+    def hang_up(self) -> None:
+        """Closes the worker's input, as the end of this process would; it then ends by itself."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
     def close(self) -> None:
         """Ends the process, and whatever it started."""
         if self._process.poll() is None:

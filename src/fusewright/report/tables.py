@@ -32,7 +32,7 @@ def show_json(data: Mapping[str, Any]) -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> Table:
     """A plain table. A column whose name starts with ">" is aligned right. Cells are text, never markup."""
-    made = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
+    made = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False, show_edge=False)
     for column in columns:
         right = column.startswith(">")
         made.add_column(Text(column.lstrip(">")), justify="right" if right else "left", overflow="fold")
