@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fusewright.errors import InternalError
-from fusewright.kernel.expr import FLOATS, UNSIGNED, Op
+from fusewright.kernel.expr import FLOATS, INTS, UNSIGNED, Op
 
 INFIX = {
     "add": "+", "sub": "-", "mul": "*", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!=",
@@ -11,14 +11,10 @@ INFIX = {
 }  # fmt: skip
 BOOLEAN = {"and": "&", "or": "|", "xor": "^"}
 ARITHMETIC = frozenset({"add", "sub", "mul", "div"})
-WRAPPING = {
-    "i8": "int8_t",
-    "u8": "uint8_t",
-    "i16": "int16_t",
-    "u16": "uint16_t",
-    "i32": "int32_t",
-    "i64": "int64_t",
-}
+MASKS = {  # how a mask of 32-bit lanes becomes one as wide as the values that it selects
+    "f32": "", "i32": "", "u32": "", "f64": "fw_to_i64", "i64": "fw_to_i64", "u64": "fw_to_i64",
+    "i8": "fw_to_i8", "u8": "fw_to_i8", "i16": "fw_to_i16", "u16": "fw_to_i16",
+}  # fmt: skip
 
 
 def scalar_op(e: Op, args: list[str]) -> str:
@@ -32,7 +28,7 @@ def scalar_op(e: Op, args: list[str]) -> str:
 def _scalar(e: Op, args: list[str]) -> str:
     name, dtype = e.name, e.args[0].dtype if e.args else e.dtype
     if name in INFIX:
-        if name in ARITHMETIC and dtype in WRAPPING:
+        if name in ARITHMETIC and dtype in INTS:
             return _wrapped(name, dtype, args)
         return f"({args[0]} {INFIX[name]} {args[1]})"
     if name in BOOLEAN:
@@ -41,7 +37,7 @@ def _scalar(e: Op, args: list[str]) -> str:
         case "not":
             return f"(!{args[0]})"
         case "bitnot":
-            return f"((WRAP)~{args[0]})".replace("WRAP", WRAPPING.get(dtype, f"uint{dtype[1:]}_t"))
+            return f"(({integer(dtype)})~{args[0]})"
         case "select":
             return f"({args[0]} ? {args[1]} : {args[2]})"
         case "cast":
@@ -56,6 +52,10 @@ def _scalar(e: Op, args: list[str]) -> str:
             return f"({args[0]} / {args[1]})"
         case "neg" if dtype in FLOATS:
             return f"(-{args[0]})"
+        case "isnan" | "isinf":
+            return f"(__builtin_{name}({args[0]}) != 0)"
+        case "bitcast":
+            return _bitcast(dtype, e.dtype, args[0])
         case "lane":
             return f"{args[0]}[{args[1]}]"
     if name.startswith("h") and e.args and e.args[0].vec:  # across the lanes
@@ -66,11 +66,31 @@ def _scalar(e: Op, args: list[str]) -> str:
     return f"fws_{name}_{dtype}({', '.join(args)})"
 
 
+def integer(dtype: str) -> str:
+    """The C type of an integer dtype."""
+    return f"{'u' if dtype in UNSIGNED else ''}int{dtype[1:]}_t"
+
+
 def _wrapped(name: str, dtype: str, args: list[str]) -> str:
     """Integer arithmetic that wraps around, as every runtime computes it; signed overflow is undefined in C."""
-    if dtype == "i64":  # index arithmetic is kept readable; the build passes -fwrapv
+    if dtype in ("i64", "u64"):  # index arithmetic is kept readable: nothing overflows 64 bits by counting elements
         return f"({args[0]} {INFIX[name]} {args[1]})"
-    return f"(({WRAPPING[dtype]})({args[0]} {INFIX[name]} {args[1]}))"
+    return f"(({integer(dtype)})((uint32_t){args[0]} {INFIX[name]} (uint32_t){args[1]}))"
+
+
+def _bitcast(source: str, target: str, x: str) -> str:
+    """The same bits as another type of that width (a bfloat16 is computed with as float32)."""
+    if source == "bf16":
+        source, x = "u16", f"fws_bf16_bits({x})"
+    wanted = "u16" if target == "bf16" else target
+    a, b = (_stored(d) for d in (source, wanted))
+    spelled = f"((union {{ {a} from; {b} to; }}){{.from = {x}}}).to"
+    return f"fws_bf16_value({spelled})" if target == "bf16" else f"({spelled})"
+
+
+def _stored(dtype: str) -> str:
+    known = {"f32": "float", "f64": "double", "f16": "_Float16", "bool": "uint8_t"}
+    return known[dtype] if dtype in known else integer(dtype)
 
 
 def _scalar_cast(source: str, target: str, x: str) -> str:
@@ -82,7 +102,7 @@ def _scalar_cast(source: str, target: str, x: str) -> str:
         return f"((float){x})"
     if target in FLOATS:
         return f"(({'double' if target == 'f64' else 'float'}){x})"
-    c = f"{'u' if target in UNSIGNED else ''}int{target[1:]}_t"
+    c = integer(target)
     if source in FLOATS:  # out of range gives what the processor gives, never undefined behaviour
         return (
             f"(({c})fws_to_i64_{'f64' if source == 'f64' else 'f32'}({x}))"
@@ -101,9 +121,11 @@ def vector_op(e: Op, args: list[str]) -> str:
         return _splat(e.dtype, args[0])
     dtype = e.args[0].dtype
     vectors = [a.vec for a in e.args]
-    if (name in ARITHMETIC and dtype in FLOATS) or name in ("add", "sub", "mul"):
+    if name in ARITHMETIC and dtype in FLOATS:
         return f"({args[0]} {'/' if name == 'div' else INFIX[name]} {args[1]})"
     full = [t if v else _splat(a.dtype, t) for t, v, a in zip(args, vectors, e.args, strict=True)]
+    if name in ("add", "sub", "mul"):  # C would not narrow a scalar int to the lanes' type
+        return f"({full[0]} {INFIX[name]} {full[1]})"
     if name in ("lt", "le", "gt", "ge", "eq", "ne"):
         return _mask(dtype, f"({full[0]} {INFIX[name]} {full[1]})")
     if name in BOOLEAN:
@@ -117,6 +139,8 @@ def vector_op(e: Op, args: list[str]) -> str:
             return _select(e.dtype, full)
         case "cast":
             return _vector_cast(dtype, e.dtype, full[0])
+        case "bitcast":
+            return f"((fw_{e.dtype}v){full[0]})"
         case "fma":
             return f"({full[0]} * {full[1]} + {full[2]})"
         case "floordiv":
@@ -145,22 +169,8 @@ def _select(dtype: str, args: list[str]) -> str:
     mask, a, b = args
     if dtype == "bool":
         return f"fw_sel_i32({mask}, {a}, {b})"
-    width = {
-        "f32": "",
-        "i32": "",
-        "f64": "fw_to_i64",
-        "i64": "fw_to_i64",
-        "i8": "fw_to_i8",
-        "u8": "fw_to_i8",
-        "i16": "fw_to_i16",
-    }
-    if dtype not in width:
-        raise InternalError(f"no vector select of {dtype}")
-    return (
-        f"fw_sel_{dtype}({width[dtype]}({mask}), {a}, {b})"
-        if width[dtype]
-        else f"fw_sel_{dtype}({mask}, {a}, {b})"
-    )
+    narrow = MASKS[dtype]
+    return f"fw_sel_{dtype}({f'{narrow}({mask})' if narrow else mask}, {a}, {b})"
 
 
 def _vector_cast(source: str, target: str, x: str) -> str:
@@ -168,4 +178,8 @@ def _vector_cast(source: str, target: str, x: str) -> str:
         return _mask(source, f"({x} != 0)")
     if source == "bool":
         return f"fw_to_{target}({x} & 1)" if target != "i32" else f"({x} & 1)"
+    if source in FLOATS and target in ("i8", "u8", "i16", "u16"):  # by int32, as C does it: small negatives wrap
+        return f"fw_to_{target}(fw_to_i32({x}))"
+    if source in FLOATS and target == "u32":
+        return f"fw_to_u32(fw_to_i64({x}))"
     return f"fw_to_{target}({x})"

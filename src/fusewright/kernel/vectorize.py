@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fusewright.kernel.expr import (
+    INTS,
     Arg,
     Const,
     Expr,
@@ -107,6 +108,34 @@ class Vectorizer:
         return x
 
 
+REAL = frozenset({"f32", "f64"})
+WHOLE = INTS
+ANY = REAL | WHOLE | {"bool"}
+
+VECTOR_FORMS: dict[str, frozenset[str]] = {
+    # spelled by the vector extensions themselves
+    **dict.fromkeys(("add", "sub", "mul", "neg"), REAL | WHOLE),
+    **dict.fromkeys(("lt", "le", "gt", "ge"), REAL | WHOLE),
+    **dict.fromkeys(("eq", "ne", "select", "cast", "splat", "iota"), ANY),
+    **dict.fromkeys(("bitand", "bitor", "bitxor", "bitnot"), WHOLE),
+    **dict.fromkeys(("and", "or", "xor", "not"), frozenset({"bool"})),
+    **dict.fromkeys(("fma",), REAL),
+    **dict.fromkeys(("bitcast",), REAL | WHOLE),
+    **dict.fromkeys(("floordiv", "floormod"), frozenset({"i64"})),
+    # functions of csrc/fw_vec.h and fw_math.h
+    **dict.fromkeys(("max", "min"), REAL | WHOLE),
+    **dict.fromkeys(("abs", "sign"), REAL | {"i32", "i64"}),
+    **dict.fromkeys(("floor", "ceil", "trunc", "round", "sqrt", "rsqrt", "recip", "copysign"), REAL),
+    **dict.fromkeys(("isnan", "isinf"), REAL),
+    **dict.fromkeys(("exp", "expm1", "log", "log1p", "tanh", "erf", "sigmoid", "softplus"), REAL),
+    **dict.fromkeys(("div", "pow", "mod", "fmod"), REAL | WHOLE),
+    **dict.fromkeys(("shl", "shr"), frozenset({"u8", "u16", "u32", "u64"})),
+    **dict.fromkeys(("sin", "cos", "tan", "asin", "acos", "atan"), REAL),
+    **dict.fromkeys(("sinh", "cosh", "asinh", "acosh", "atanh"), REAL),
+}
+"""For which dtypes of the first operand each node has a vector form; all other work is done one by one."""
+
+
 def vectorizable(x: Expr) -> bool:
     """Whether every node has a vector form (half-precision types have none yet; they are computed one by one)."""
     seen: set[int] = set()
@@ -115,8 +144,13 @@ def vectorizable(x: Expr) -> bool:
         if id(e) in seen:
             return True
         seen.add(id(e))
-        if e.dtype in ("f16", "bf16", "u64", "u32", "u16"):
+        if e.dtype in ("f16", "bf16"):
             return False
+        if isinstance(e, Op) and not e.name.startswith("h"):
+            if (e.args[0].dtype if e.args else e.dtype) not in VECTOR_FORMS.get(e.name, ()):
+                return False
+            if e.name == "select" and e.dtype not in ANY:
+                return False
         return all(ok(c) for c in children(e))
 
     return ok(x)

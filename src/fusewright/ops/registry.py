@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from fusewright.ops import elementwise, structured, view
+from fusewright.ops import activation, arithmetic, convert, logic, structured, view
 from fusewright.ops.opdef import OpDef
 
 FAMILIES: tuple[tuple[OpDef, ...], ...] = (
-    elementwise.OPS,
+    arithmetic.OPS,
+    activation.OPS,
+    logic.OPS,
+    convert.OPS,
     structured.OPS,
     view.OPS,
 )

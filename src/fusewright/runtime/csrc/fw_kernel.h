@@ -6,6 +6,7 @@
 
 #include "fw_vec.h"
 #include "fw_math.h"
+#include "fw_scalar.h"
 
 /* Reads and writes at one index a lane; lanes from `count` on are left alone. */
 #define FW_DEFINE_GATHER(S, T) \
