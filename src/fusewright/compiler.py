@@ -11,9 +11,9 @@ import onnx_ir as ir
 from fusewright.frontend.onnx import load as load_onnx
 from fusewright.passes.pipeline import optimize
 from fusewright.runtime.build import Progress
-from fusewright.runtime.session import Session
+from fusewright.session import Session, port_of
 from fusewright.settings import settings
-from fusewright.target import host
+from fusewright.target import get, host
 
 Source = str | Path | bytes | onnx.ModelProto | ir.Model
 
@@ -35,10 +35,16 @@ def compile(
 
     Raises ModelError, UnsupportedError, ShapeError, BuildError.
     """
-    chosen = host.get(target or settings().target) if (target or settings().target) else host.host()
+    named = target or settings().target
+    chosen = get(named) if named else host()
     loaded = load_onnx(model)
     name = Path(model).stem if isinstance(model, (str, Path)) else loaded.graph.name or "model"
-    session = Session(optimize(loaded), chosen, threads or settings().threads, name=name, progress=progress)
+    optimized = optimize(loaded)
+    graph = optimized.graph
+    inputs, outputs = [port_of(v) for v in graph.inputs], [port_of(v) for v in graph.outputs]
+    session = Session(
+        optimized, inputs, outputs, chosen, threads or settings().threads, name=name, progress=progress
+    )
     given = {n: tuple(int(d) for d in s) for n, s in (shapes or {}).items()}
     bound = {p.name: given.get(p.name, p.shape) for p in session.inputs}
     if all(isinstance(d, int) for s in bound.values() for d in s):

@@ -94,3 +94,25 @@ class Description:
     def to_json(self) -> dict[str, Any]:
         """The same as JSON-ready dicts, lists, strings and numbers."""
         return asdict(self)
+
+
+def description_from_json(data: Mapping[str, Any]) -> Description:
+    """The inverse of `Description.to_json`. Raises KeyError or TypeError where something is missing."""
+
+    def ports(rows: Any) -> tuple[PortInfo, ...]:
+        return tuple(PortInfo(r["name"], r["dtype"], tuple(r["shape"])) for r in rows)
+
+    kernels = tuple(
+        KernelInfo(**{**row, "nodes": tuple(NodeInfo(**node) for node in row["nodes"])}) for row in data["kernels"]
+    )
+    return Description(
+        model=data["model"],
+        target=data["target"],
+        threads=data["threads"],
+        inputs=ports(data["inputs"]),
+        outputs=ports(data["outputs"]),
+        kernels=kernels,
+        memory=None if data["memory"] is None else MemoryInfo(**data["memory"]),
+        decisions=tuple(Decision(**row) for row in data["decisions"]),
+        shapes=None if data["shapes"] is None else {n: tuple(s) for n, s in data["shapes"].items()},
+    )

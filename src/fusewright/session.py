@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ml_dtypes
@@ -14,10 +15,12 @@ import onnx_ir as ir
 from fusewright.errors import InputError, ShapeError
 from fusewright.graph.decisions import Log
 from fusewright.graph.group import dtype_of
-from fusewright.passes.pipeline import specialize
+from fusewright.passes.pipeline import bound_values, specialize
 from fusewright.plan.planner import NUMPY, Plan, plan
+from fusewright.plan.program import Program
 from fusewright.plan.support import check_support
 from fusewright.plan.weights import WeightStore
+from fusewright.report.description import Description
 from fusewright.runtime.build import Progress, build
 from fusewright.runtime.executor import Executor
 from fusewright.runtime.pool import pool
@@ -37,62 +40,124 @@ class Port:
 
 @dataclass
 class Ready:
-    """What a set of input shapes needs to run."""
+    """What a set of input shapes needs to run. `values` are inputs taken as constants, which these then hold for."""
 
-    plan: Plan
+    program: Program
     executor: Executor
     constants: list[np.ndarray]
+    plan: Plan | None = None
+    values: tuple[str, ...] = ()
+    description: Description | None = None
 
 
-@dataclass
 class Session:
-    """A compiled model. Safe to call from several threads at once."""
+    """A compiled model. Safe to call from several threads at once.
 
-    model: ir.Model
-    target: Target
-    threads: int
-    name: str = "model"
-    weights: WeightStore = field(default_factory=WeightStore)
-    progress: Progress | None = None
+    Made by `fusewright.compile` and `fusewright.load`. `inputs` and `outputs` are the model's ports.
+    """
 
-    def __post_init__(self) -> None:
-        graph = self.model.graph
-        self.inputs = [_port(v) for v in graph.inputs]
-        self.outputs = [_port(v) for v in graph.outputs]
+    def __init__(
+        self,
+        model: ir.Model | None,
+        inputs: Sequence[Port],
+        outputs: Sequence[Port],
+        target: Target,
+        threads: int,
+        name: str = "model",
+        weights: WeightStore | None = None,
+        addresses: dict[str, int] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.model = model
+        self.inputs = list(inputs)
+        self.outputs = list(outputs)
+        self.target = target
+        self.threads = threads
+        self.name = name
+        self.weights = weights if weights is not None else WeightStore()
+        self.progress = progress
         self.open = any(not isinstance(d, int) for p in self.inputs for d in p.shape)
-        self._ready: dict[Shapes, Ready] = {}
+        self.sources: dict[str, str] = {}
+        self._addresses = addresses if addresses is not None else {}
+        self._ready: dict[tuple[Shapes, tuple[bytes, ...]], Ready] = {}
+        self._value_inputs: dict[Shapes, tuple[str, ...]] = {}
         self._lock = threading.Lock()
-        self._constants = {v.name: v for v in graph.initializers.values()}
 
     # -- planning ---------------------------------------------------------------------------------------------
-    def prepare(self, shapes: Mapping[str, Sequence[int]]) -> Ready:
-        """Plan and build for these input shapes; a known set costs a look-up."""
+    def prepare(
+        self, shapes: Mapping[str, Sequence[int]], values: Mapping[str, np.ndarray] | None = None
+    ) -> Ready:
+        """Plan and build for these input shapes; a known set costs a look-up.
+
+        `values` are the arrays of a call: where the model computes a shape from an input's values, the plan holds for
+        these values only.
+        """
         key = tuple(tuple(int(d) for d in shapes[p.name]) for p in self.inputs)
-        found = self._ready.get(key)
+        found = self._ready.get((key, self._value_key(key, values)))
         if found is not None:
             return found
         with self._lock:
-            if key not in self._ready:
-                self._ready[key] = self._plan(key)
-            return self._ready[key]
+            found = self._ready.get((key, self._value_key(key, values)))
+            if found is None:
+                found = self._plan(key, values)
+                self._value_inputs[key] = found.values
+                self._ready[key, self._value_key(key, values)] = found
+            return found
 
-    def _plan(self, key: Shapes) -> Ready:
+    def _value_key(self, key: Shapes, values: Mapping[str, np.ndarray] | None) -> tuple[bytes, ...]:
+        names = self._value_inputs.get(key, ())
+        return tuple(values[n].tobytes() for n in names) if values is not None else ()
+
+    def _plan(self, key: Shapes, values: Mapping[str, np.ndarray] | None) -> Ready:
+        if self.model is None:
+            known = "; ".join(str(shapes) for shapes, _ in self._ready)
+            raise ShapeError(f"this compiled file holds programs for other input shapes only: {known}")
         log = Log()
         shapes = {p.name: s for p, s in zip(self.inputs, key, strict=True)}
-        model = specialize(self.model, shapes, log)
+        model = specialize(self.model, shapes, log, values)
         check_support(model)
         made = plan(
             model, self.target, self.threads, self.weights, self._array_of, open_extents=self.open, log=log
         )
-        library = build(made.sources, self.target, progress=self.progress)
+        missing = {s: text for s, text in made.sources.items() if s not in self._addresses}
+        if missing:
+            self._addresses.update(build(missing, self.target, progress=self.progress).addresses)
+            self.sources.update(missing)
         self.weights.seal()
-        executor = Executor(made.program, library.addresses, self.weights.block, pool(self.threads))
-        return Ready(made, executor, made.constants)
+        executor = Executor(made.program, self._addresses, self.weights.block, pool(self.threads))
+        return Ready(made.program, executor, made.constants, made, bound_values(model))
+
+    def add_program(self, program: Program, description: Description | None) -> None:
+        """A program that is planned and built already (out of a compiled file)."""
+        key = tuple(p.shape for p in program.inputs[: len(self.inputs)])
+        executor = Executor(program, self._addresses, self.weights.block, pool(self.threads))
+        self._ready[key, ()] = Ready(program, executor, [], description=description)
+
+    @property
+    def programs(self) -> list[Ready]:
+        """What has been planned so far, in order."""
+        return list(self._ready.values())
 
     def _array_of(self, value: ir.Value) -> np.ndarray | None:
         if value.const_value is None or value.is_graph_input():
             return None
         return np.asarray(value.const_value.numpy())
+
+    # -- looking inside and keeping ---------------------------------------------------------------------------
+    def describe(self, shapes: Mapping[str, Sequence[int]] | None = None) -> Description:
+        """What was made of the model: kernels, memory and decisions (see `report.description`)."""
+        from fusewright.describe import describe  # describe reads sessions: the other way round would be a circle
+
+        return describe(self, shapes)
+
+    def save(self, path: str | Path) -> None:
+        """Write what has been planned so far as one file that `fusewright.load` opens without compiling.
+
+        Raises ArtifactError when the file cannot be written; nothing is left behind then.
+        """
+        from fusewright.store import save
+
+        save(self, Path(path))
 
     # -- running ----------------------------------------------------------------------------------------------
     def run(self, names: Sequence[str] | None, feed: Mapping[str, Any]) -> list[np.ndarray]:
@@ -132,8 +197,9 @@ class Session:
         return arrays
 
     def _run(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
-        ready = self.prepare({p.name: a.shape for p, a in zip(self.inputs, arrays, strict=True)})
-        outputs = [np.empty(p.shape, numpy_dtype(p.dtype)) for p in ready.plan.program.outputs]
+        named = {p.name: a for p, a in zip(self.inputs, arrays, strict=True)}
+        ready = self.prepare({n: a.shape for n, a in named.items()}, named)
+        outputs = [np.empty(p.shape, numpy_dtype(p.dtype)) for p in ready.program.outputs]
         ready.executor.run([*arrays, *ready.constants], outputs)
         return outputs
 
@@ -142,7 +208,7 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
     return np.dtype(ml_dtypes.bfloat16) if name == "bfloat16" else np.dtype(name)
 
 
-def _port(value: ir.Value) -> Port:
+def port_of(value: ir.Value) -> Port:
     dims: list[int | str | None] = []
     if value.shape is None:
         raise ShapeError(f"{value.name!r} has no rank in the model; give its shape (--shape {value.name}=1x3x224x224)")

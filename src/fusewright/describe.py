@@ -1,0 +1,74 @@
+"""What was made of a model? Reads a session's plan into the plain data that reports print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from fusewright.errors import ShapeError
+from fusewright.plan.planner import KernelNote, Plan
+from fusewright.report.description import Decision, Description, KernelInfo, MemoryInfo, NodeInfo, PortInfo
+from fusewright.session import Port, Ready, Session
+
+
+def describe(session: Session, shapes: Mapping[str, Sequence[int]] | None = None) -> Description:
+    """The description for these input shapes; without them for the first set that was planned, if any.
+
+    Raises ShapeError when an input without known shape is left out.
+    """
+    ready: Ready | None = None
+    if shapes or not session.open:
+        bound = {p.name: (shapes or {}).get(p.name, p.shape) for p in session.inputs}
+        unbound = [n for n, s in bound.items() if any(not isinstance(d, int) for d in s)]
+        if unbound:
+            raise ShapeError(f"input {unbound[0]!r} has open dimensions; give its shape (--shape {unbound[0]}=1x3x224x224)")
+        ready = session.prepare({n: [int(d) for d in s if isinstance(d, int)] for n, s in bound.items()})
+    elif session.programs:
+        ready = session.programs[0]
+    if ready is not None and ready.description is not None:
+        return ready.description
+    return Description(
+        model=session.name,
+        target=session.target.name,
+        threads=session.threads,
+        inputs=_ports(session.inputs),
+        outputs=_ports(session.outputs),
+        kernels=() if ready is None or ready.plan is None else _kernels(ready.plan),
+        memory=None if ready is None else _memory(session, ready),
+        decisions=() if ready is None or ready.plan is None else _decisions(ready.plan),
+        shapes=None if ready is None else {p.name: p.shape for p in ready.program.inputs[: len(session.inputs)]},
+    )
+
+
+def _ports(ports: Sequence[Port]) -> tuple[PortInfo, ...]:
+    return tuple(PortInfo(p.name, p.dtype, p.shape) for p in ports)
+
+
+def _kernels(plan: Plan) -> tuple[KernelInfo, ...]:
+    """One row for each call: two calls of one kernel do different work."""
+    return tuple(_kernel(i, note) for i, note in enumerate(plan.notes))
+
+
+def _kernel(number: int, note: KernelNote) -> KernelInfo:
+    nodes = tuple(NodeInfo(n.name or "", n.op_type) for n in note.group.nodes)
+    return KernelInfo(
+        index=number,
+        title=note.group.title,
+        symbol=note.symbol,
+        nodes=nodes,
+        flop=note.flop,
+        bytes_in=note.bytes_in,
+        bytes_out=note.bytes_out,
+        bytes_weights=note.bytes_weights,
+        scratch=note.scratch,
+        shares=note.shares,
+    )
+
+
+def _memory(session: Session, ready: Ready) -> MemoryInfo:
+    weights = len(session.weights.block) + sum(a.nbytes for a in ready.constants)
+    arena = ready.program.arena_bytes
+    return MemoryInfo(arena, weights, weights + arena + ready.program.scratch_bytes * ready.program.threads)
+
+
+def _decisions(plan: Plan) -> tuple[Decision, ...]:
+    return tuple(Decision(d.made, d.what, d.where, d.reason) for d in plan.log.decisions)
