@@ -109,7 +109,7 @@ def test_pools_restart_after_they_were_closed() -> None:
 
 
 FORK = """
-import os, threading, numpy as np
+import os, signal, threading, numpy as np
 from runtime_programs import *
 from fusewright.runtime.build import build
 from fusewright.runtime.executor import Executor
@@ -123,20 +123,22 @@ def check():
     for _ in range(20):
         runner.run([x], [y])
         assert np.array_equal(y, chain_result(x, weights, 20))
-check()
-stop = threading.Event()
-busy = threading.Thread(target=lambda: [check() for _ in iter(stop.is_set, True)])
-busy.start()
-statuses = []
-for _ in range(5):
+def fork():
     child = os.fork()
     if child == 0:
+        signal.alarm(8)  # ends a child that waits for threads it has not
         try:
             check()
             os._exit(0)
         except BaseException:
             os._exit(1)
-    statuses.append(os.waitpid(child, 0)[1])
+    return os.waitpid(child, 0)[1]
+check()
+statuses = [fork()]  # while the pool is idle; then while a run may hold it
+stop = threading.Event()
+busy = threading.Thread(target=lambda: [check() for _ in iter(stop.is_set, True)])
+busy.start()
+statuses += [fork() for _ in range(4)]
 stop.set()
 busy.join()
 check()
