@@ -131,14 +131,16 @@ class Executor:
             context = self._free.pop()
         except IndexError:
             context = self._new_context()
-        _fill(context.inputs, inputs, self._input_bytes, "input")
-        _fill(context.outputs, outputs, self._output_bytes, "output")
-        self._runtime.fw_run(
-            self._words_address, self._kernels, context.inputs, context.outputs,
-            context.address, self._pool.address(), times,
-        )  # fmt: skip
-        if not self._closed:
-            self._free.append(context)
+        try:
+            _fill(context.inputs, inputs, self._input_bytes, "input")
+            _fill(context.outputs, outputs, self._output_bytes, "output")
+            self._runtime.fw_run(
+                self._words_address, self._kernels, context.inputs, context.outputs,
+                context.address, self._pool.address(), times,
+            )  # fmt: skip
+        finally:
+            if not self._closed:
+                self._free.append(context)
 
     def _new_context(self) -> _Context:
         context = _Context(self._bytes, len(self.program.inputs), len(self.program.outputs))
