@@ -5,7 +5,7 @@ Loops run in the order of the output's memory. Neighbouring dimensions that ever
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fusewright.graph.group import elements, shape_of
 from fusewright.kernel.expr import Expr, Var, arg, index, minimum
@@ -51,6 +51,18 @@ def aligned_strides(strides: Strides, shape: tuple[int, ...], rank: int) -> Stri
 
 
 def lower_pointwise(task: Task) -> list[Lowered]:
+    """One kernel for the outputs of each shape (operations like Split have several)."""
+    shapes = list(dict.fromkeys(shape_of(v) for v in task.group.outputs if elements(shape_of(v))))
+    if len({shape_of(v) for v in task.group.outputs}) == 1:
+        return lower_one_shape(task)
+    made: list[Lowered] = []
+    for shape in shapes:
+        part = replace(task.group, outputs=[v for v in task.group.outputs if shape_of(v) == shape])
+        made += lower_one_shape(replace(task, group=part, sources={}, tensors={}))
+    return made
+
+
+def lower_one_shape(task: Task) -> list[Lowered]:
     group = task.group
     task.trace(group.nodes)
     kernel = task.kernel("pointwise")
