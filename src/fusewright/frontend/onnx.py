@@ -24,6 +24,9 @@ from fusewright.graph.opset import OPSET, ir_version_for, opset_of
 MAX_PROTO_BYTES = 2**31 - 1
 """What one protobuf message can hold; larger models keep their weights in external files."""
 
+MAX_CHECKED_BYTES = 1024
+"""Larger weights are shown to onnx's checker as inputs: it looks at types only, and would copy them."""
+
 Source: TypeAlias = str | Path | bytes | onnx.ModelProto | ir.Model
 
 
@@ -108,9 +111,8 @@ def _from_proto(proto: onnx.ModelProto, origin: str, directory: Path | None) -> 
 
 def _normalize(model: ir.Model, origin: str, keep_weight_inputs: bool) -> ir.Model:
     common.ClearMetadataAndDocStringPass()(model)
+    _validate(model, origin)
     try:
-        _sort(model, origin)
-        _check(model, origin)
         if not keep_weight_inputs:
             common.RemoveInitializersFromInputsPass()(model)
         _inline_and_upgrade(model, origin)
@@ -124,22 +126,53 @@ def _normalize(model: ir.Model, origin: str, keep_weight_inputs: bool) -> ir.Mod
     return model
 
 
-def _sort(model: ir.Model, origin: str) -> None:
+def _validate(model: ir.Model, origin: str) -> None:
+    """Raise ModelError unless `model` is valid ONNX; it leaves sorted and without Constant nodes."""
+    newest = onnx.defs.onnx_opset_version()
+    if max({opset_of(model), *_foreign_opsets(model)}) > newest:
+        raise ModelError(
+            f"{origin}: opset {opset_of(model)} is newer than the installed onnx package knows ({newest}); update onnx"
+        )
+    _check_names(model, origin)
     try:
         common.TopologicalSortPass()(model)
-    except ir.passes.PassError as error:
-        raise ModelError(f"{origin}: the graph has a cycle ({_cause(error)})") from None
+        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+        if model.functions and not _foreign_opsets(model):
+            common.InlinePass()(model)  # before the check, which knows no functions inside control flow
+        _check(model)
+    except Exception as error:  # what onnx and onnx_ir raise on malformed models has no common kind
+        raise ModelError(f"{origin}: not a valid ONNX model: {_cause(error)}") from None
 
 
-def _check(model: ir.Model, origin: str) -> None:
-    """onnx's own checker, on a copy without large weights. It stops at operators that it does not know; those
-    are left to the compiler, which lists all of them."""
+def _check_names(model: ir.Model, origin: str) -> None:
+    """Every value that a node reads must be made somewhere: onnx_ir reads such models, but cannot copy them."""
+    for graph in (*model.graphs(), *(function.graph for function in model.functions.values())):
+        for node in graph:
+            for value in node.inputs:
+                if value is None or value.producer() is not None or value.graph is not None:
+                    continue
+                raise ModelError(
+                    f"{origin}: not a valid ONNX model: node {node.name!r} ({node.op_type}) reads {value.name!r}, "
+                    "which is no input, no weight, and no output of a node"
+                )
+        for value in graph.outputs:
+            if value.producer() is None and not value.is_graph_input() and not value.is_initializer():
+                raise ModelError(f"{origin}: not a valid ONNX model: no node makes the graph output {value.name!r}")
+
+
+def _check(model: ir.Model) -> None:
+    """onnx's own checker, on a copy without its weights. It stops at operators that it does not know; those are
+    left to the compiler, which lists all of them."""
     if unknown_operators(model):
         return
-    try:
-        common.CheckerPass()(shallow_copy(model))
-    except ir.passes.PassError as error:
-        raise ModelError(f"{origin}: not a valid ONNX model: {_cause(error)}") from None
+    light = shallow_copy(model)
+    for name, value in list(light.graph.initializers.items()):
+        tensor = value.const_value
+        if tensor is None or isinstance(tensor, ir.ExternalTensor) or tensor.nbytes > MAX_CHECKED_BYTES:
+            del light.graph.initializers[name]
+            if not value.is_graph_input():
+                light.graph.inputs.append(value)
+    onnx.checker.check_model(ir.to_proto(light))
 
 
 def unknown_operators(model: ir.Model) -> list[ir.Node]:
@@ -160,8 +193,7 @@ def _has_schema(op_type: str, version: int) -> bool:
 
 
 def _inline_and_upgrade(model: ir.Model, origin: str) -> None:
-    versions = {f.opset_imports.get("", opset_of(model)) for f in model.functions.values()}
-    if versions - {opset_of(model)}:  # functions of another opset must meet the model's before they merge
+    if _foreign_opsets(model):  # functions of another opset must meet the model's before they merge
         for function in model.functions.values():
             _upgrade(function, function.opset_imports.get("", opset_of(model)), origin)
             function.opset_imports[""] = max(OPSET, function.opset_imports.get("", OPSET))
@@ -170,6 +202,12 @@ def _inline_and_upgrade(model: ir.Model, origin: str) -> None:
         common.InlinePass()(model)
         common.RemoveUnusedFunctionsPass()(model)  # type: ignore[no-untyped-call] # theirs lacks types
     _upgrade_model(model, origin)
+
+
+def _foreign_opsets(model: ir.Model) -> set[int]:
+    """Opsets that functions import and the model does not."""
+    own = opset_of(model)
+    return {function.opset_imports.get("", own) for function in model.functions.values()} - {own}
 
 
 def _upgrade_model(model: ir.Model, origin: str) -> None:
@@ -231,12 +269,12 @@ NAMES_OF_NOTHING = frozenset(("", "?", "*", "None", "-1"))
 
 
 def _forget_annotations(model: ir.Model) -> None:
-    """Exporters annotate values with shapes that do not always hold once an open dimension is bound: shapes are
+    """Exporters annotate values with shapes that do not always hold once an open dimension is bound: types are
     inferred afresh from the inputs, whose open dimensions only keep a name that means something."""
     for node in model.graph.all_nodes():
         for value in node.outputs:
             if not value.is_graph_output():
-                value.shape = None
+                value.shape = value.type = None
     for value in (*model.graph.inputs, *model.graph.outputs):
         if value.shape is not None:
             dims = [_open(dim) for dim in value.shape.dims]

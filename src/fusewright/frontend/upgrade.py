@@ -178,7 +178,7 @@ def _dropout_10(node: ir.Node) -> None:
     if len(node.outputs) == 2 and not _unused(node, node.outputs[1:]):
         mask = node.outputs[1]
         _after(node, mask, "Cast", (), to=int(_dtype_of(node, 0)))
-        mask.dtype = ir.DataType.BOOL
+        mask.type = ir.TensorType(ir.DataType.BOOL)
 
 
 def _dropout_12(node: ir.Node) -> None:

@@ -53,6 +53,9 @@ def _check_tensor(tensor: onnx.TensorProto, where: str) -> None:
         raise ModelError(f"{where}: has no data type")
     expected = _nbytes(tuple(tensor.dims), dtype, where)
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        for entry in tensor.external_data:
+            if entry.key in ("offset", "length") and not (entry.value.isascii() and entry.value.isdigit()):
+                raise ModelError(f"{where}: the {entry.key} in its external file is {entry.value!r}, not a number")
         return
     count = math.prod(tensor.dims)
     if tensor.HasField("raw_data"):

@@ -31,6 +31,10 @@ class Data(NamedTuple):
     raw: bytes
 
 
+TYPE_OF_FIRST = frozenset(("GroupNormalization", "MeanVarianceNormalization"))
+"""Operators for which onnx has no inference; their output is like their first input."""
+
+
 class InferenceError(Exception):
     """onnx refuses the node; the message is its reason."""
 
@@ -73,7 +77,9 @@ def _schema(op_type: str, opset: int) -> onnx.defs.OpSchema | None:
 def _frozen(attr: ir.Attr) -> tuple[str, int, Any]:
     """An attribute as something that can be a key."""
     value = attr.value
-    if attr.type == ir.AttributeType.TENSOR:
+    if attr.type == ir.AttributeType.TENSOR and value.dtype == ir.DataType.STRING:
+        value = tuple(value.string_data())
+    elif attr.type == ir.AttributeType.TENSOR:
         value = Data(int(value.dtype), tuple(int(d) for d in value.shape), value.tobytes())
     elif isinstance(value, list | tuple):
         value = tuple(value)
@@ -92,48 +98,25 @@ def _infer(
     schema = _schema(op_type, opset)
     if schema is None:
         return (None,) * len(present)
+    if op_type in TYPE_OF_FIRST:
+        return (inputs[0],) * len(present)
     input_names = ["" if item is None else f"i{index}" for index, item in enumerate(inputs)]
     output_names = [f"o{index}" if there else "" for index, there in enumerate(present)]
     node = onnx.NodeProto(op_type=op_type, input=input_names, output=output_names)
     for name, kind, value in attributes:
         if isinstance(value, Data):
             value = _tensor(value)
+        elif kind == onnx.AttributeProto.TENSOR:
+            value = onnx.helper.make_tensor(name, onnx.TensorProto.STRING, [len(value)], value)
         node.attribute.append(onnx.helper.make_attribute(name, value, attr_type=kind))
     types = {name: _proto(item) for name, item in zip(input_names, inputs, strict=True) if item is not None}
     known = {name: _tensor(item) for name, item in zip(input_names, data, strict=True) if item is not None}
     imports = [onnx.helper.make_opsetid("", opset)]
     try:
         found = onnx.shape_inference.infer_node_outputs(schema, node, types, known, opset_imports=imports)
-        if _is_vague(found, output_names) and schema.has_function:
-            found = _infer_by_body(node, types, known, opset)
     except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, RuntimeError) as error:
         raise InferenceError(_reason(error)) from None
     return tuple(_type(found.get(name)) for name in output_names)
-
-
-def _is_vague(found: dict[str, onnx.TypeProto], names: list[str]) -> bool:
-    return any(name and (name not in found or not found[name].tensor_type.HasField("shape")) for name in names)
-
-
-def _infer_by_body(
-    node: onnx.NodeProto, types: dict[str, onnx.TypeProto], known: dict[str, onnx.TensorProto], opset: int
-) -> dict[str, onnx.TypeProto]:
-    """Some operators are defined by others and say nothing of shapes: onnx infers through their body."""
-    graph = onnx.GraphProto(
-        name="one_node",
-        node=[node],
-        input=[onnx.ValueInfoProto(name=name, type=kind) for name, kind in types.items()],
-        output=[onnx.ValueInfoProto(name=name) for name in node.output if name],
-    )
-    for name, tensor in known.items():
-        named = onnx.TensorProto()
-        named.CopyFrom(tensor)
-        named.name = name
-        graph.initializer.append(named)
-    imports = [onnx.helper.make_opsetid("", opset)]
-    model = onnx.helper.make_model(graph, opset_imports=imports)
-    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    return {value.name: value.type for value in inferred.graph.output}
 
 
 def _reason(error: Exception) -> str:

@@ -13,7 +13,8 @@ from collections.abc import Iterable
 import numpy as np
 import onnx_ir as ir
 
-from fusewright.errors import InternalError, ShapeError, UnsupportedError
+from fusewright.errors import InternalError
+from fusewright.graph.blockers import Blockers
 from fusewright.graph.branches import inline_branch
 from fusewright.graph.decisions import Log
 from fusewright.graph.edit import add_constant, take_over
@@ -25,7 +26,6 @@ from fusewright.graph.node_types import (
     Type,
     has_schema,
     infer_outputs,
-    suggestions,
 )
 from fusewright.graph.opset import opset_of
 
@@ -51,7 +51,8 @@ def infer(model: ir.Model, log: Log | None = None, *, limit: int = FOLD_LIMIT, p
     """Give every value its type and shape and fold constants, in place; True when a node was folded.
 
     With `partial`, what is not known yet stays open. Otherwise every value gets a static shape, or this raises
-    UnsupportedError with all nodes that stand in the way, or ShapeError where shapes contradict each other.
+    UnsupportedError with all nodes that stand in the way (ValueDependentError when values of graph inputs would
+    help), or ShapeError where shapes contradict each other.
     """
     walk = _Walk(model, log or Log(), limit, partial)
     walk.visit(tuple(model.graph))
@@ -68,9 +69,8 @@ class _Walk:
         self.known: dict[ir.Value, Array] = {}
         self.folded: list[ir.Node] = []
         self.inlined = 0
-        self.unsupported: list[str] = []
-        self.contradictions: list[str] = []
         self.inputs = set(model.graph.inputs)
+        self.blockers = Blockers(self.opset, lambda value: self._bytes(value) is not None)
 
     def visit(self, nodes: Iterable[ir.Node]) -> None:
         for node in nodes:
@@ -80,10 +80,8 @@ class _Walk:
                 self._node(node)
 
     def finish(self) -> bool:
-        if self.contradictions:
-            raise ShapeError("shapes do not fit together:\n" + "\n".join(self.contradictions))
-        if self.unsupported:
-            raise UnsupportedError("cannot plan these nodes:\n" + "\n".join(self.unsupported))
+        if not self.partial:
+            self.blockers.raise_all()
         for node in reversed(self.folded):  # from the end, so that only values that others use become weights
             for output in node.outputs:
                 if output.uses() or output.is_graph_output():
@@ -115,51 +113,56 @@ class _Walk:
             self.inlined += 1
             self.visit(inline_branch(node, taken))
         elif not self.partial:
-            why = "its condition is computed at run time" if node.op_type == "If" else "loops are not supported"
-            self._refuse(node, why)
+            if node.op_type != "If":
+                self.blockers.refuse(node, "loops are not supported")
+            else:
+                self.blockers.planned_inputs(node)
+            self._set_types(node, (None,) * len(node.outputs))
 
     def _node(self, node: ir.Node) -> None:
         if self._fold_shape(node):
             return
         types = tuple(None if value is None else _type_of(value) for value in node.inputs)
-        inputs_known = all(t is not None or v is None for t, v in zip(types, node.inputs, strict=True))
+        nothing: tuple[Type | None, ...] = (None,) * len(node.outputs)
         if node.domain != "" or not has_schema(node.op_type, self.opset):
             if not self.partial:
-                self._refuse_unknown(node)
+                self.blockers.unknown(node)
+            self._set_types(node, nothing)
             return
-        if not inputs_known:  # a node before this one has been refused, or is not a tensor
-            self._set_types(node, (None,) * len(node.outputs), report=not self.unsupported)
+        if any(found is None and value is not None for found, value in zip(types, node.inputs, strict=True)):
+            if not self.blockers and not self.partial:  # nothing before it is to blame
+                self.blockers.refuse(node, "one of its inputs is not a tensor")
+            self._set_types(node, nothing)
             return
-        data = tuple(self._data(value) for value in node.inputs)
         try:
-            outputs = infer_outputs(node, self.opset, types, data)
+            outputs = infer_outputs(node, self.opset, types, tuple(map(self._data, node.inputs)))
         except InferenceError as error:
-            self._set_types(node, (None,) * len(node.outputs), report=False)
-            if not self.partial:
-                shown = ", ".join(_describe(value) for value in node.inputs if value is not None)
-                self.contradictions.append(f"  {_where(node)} with {shown}: {error}")
+            self.blockers.contradiction(node, str(error))
+            self._set_types(node, nothing)
             return
-        static = all(t is None or _is_static(t) for t in types)
         if self._try_fold(node, outputs):
             return
-        self._set_types(node, outputs, report=static)
+        self._set_types(node, outputs)
+        if not self.partial and all(
+            found is None or _is_static(found) for found in types
+        ):  # else a node before it is to blame
+            vague = [
+                output
+                for output, found in zip(node.outputs, outputs, strict=True)
+                if output.name and (found is None or not _is_static(found))
+            ]
+            if not self.blockers.planned_inputs(node) and vague:
+                self.blockers.vague(node, vague)
 
-    def _set_types(self, node: ir.Node, types: tuple[Type | None, ...], report: bool) -> None:
-        vague = []
+    def _set_types(self, node: ir.Node, types: tuple[Type | None, ...]) -> None:
+        """What a partial walk cannot tell stays as a pass before may have found it."""
         for output, found in zip(node.outputs, types, strict=True):
-            if found is None:
-                if not self.partial:
-                    output.shape = None
-            else:
+            if found is not None:
                 output.type = ir.TensorType(ir.DataType(found.dtype))
-                if found.dims is not None:
-                    output.shape = ir.Shape(found.dims)
-                elif not self.partial:
-                    output.shape = None
-            if output.name and (found is None or not _is_static(found)):
-                vague.append(output)
-        if vague and report and not self.partial:
-            self._refuse_vague(node, vague)
+            if found is not None and found.dims is not None:
+                output.shape = ir.Shape(found.dims)
+            elif not self.partial:
+                output.shape = None
 
     # Folding.
 
@@ -251,33 +254,6 @@ class _Walk:
             return None
         return Data(int(dtype), array.shape, array.tobytes())
 
-    # What stands in the way.
-
-    def _refuse(self, node: ir.Node, why: str) -> None:
-        self.unsupported.append(f"  {_where(node)}: {why}")
-        for output in node.outputs:
-            output.shape = None
-
-    def _refuse_unknown(self, node: ir.Node) -> None:
-        if node.domain != "":
-            self._refuse(node, f"no operator of the domain {node.domain!r} is known")
-            return
-        near = suggestions(node.op_type, self.opset)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        self._refuse(node, f"no such operator at opset {self.opset}{hint}")
-
-    def _refuse_vague(self, node: ir.Node, outputs: list[ir.Value]) -> None:
-        if not all(isinstance(output.type, ir.TensorType | None) for output in outputs):
-            self._refuse(node, "it makes a sequence, a map or an optional, not a tensor")
-            return
-        open_inputs = [repr(v.name) for v in node.inputs if v is not None and self._bytes(v) is None]
-        names = ", ".join(repr(output.name) for output in outputs)
-        if open_inputs:
-            why = f"the shape of {names} depends on the values of {', '.join(open_inputs)}"
-        else:
-            why = f"the shape of {names} cannot be inferred"
-        self._refuse(node, why)
-
 
 def _is_weight(value: ir.Value) -> bool:
     """Whether a node of WEIGHTED reads the value as its weight, at once or turned and reshaped."""
@@ -287,14 +263,6 @@ def _is_weight(value: ir.Value) -> bool:
         if use.idx == 0 and use.node.op_type in REARRANGING and _is_weight(use.node.outputs[0]):
             return True
     return False
-
-
-def _where(node: ir.Node) -> str:
-    return f"node {node.name!r} ({node.op_type})"
-
-
-def _describe(value: ir.Value) -> str:
-    return f"{value.name!r}: {value.dtype}{value.shape}"
 
 
 def _type_of(value: ir.Value) -> Type | None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 
 from fusewright.errors import ShapeError
 from fusewright.graph.decisions import Log
+from fusewright.graph.edit import add_constant
 from fusewright.passes.base import Pass
 
 
@@ -42,6 +45,27 @@ class BindShapes(Pass):
                 log.made("bind-shape", name, f"to {format_shape(bound)}")
         if still_open:
             raise ShapeError(_message(still_open))
+        return changed
+
+
+@dataclass(frozen=True)
+class BindValues(Pass):
+    """graph (int64[2] shape) { Reshape(x, shape) } -> { Reshape(x, constant) }: inputs that decide shapes.
+
+    The inputs stay in the signature, read by nothing; the graph is right for these values only.
+    """
+
+    values: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
+
+    def run(self, model: ir.Model, log: Log) -> bool:
+        changed = False
+        for value in model.graph.inputs:
+            name = str(value.name)
+            if name in self.values and value.uses():
+                constant = add_constant(model.graph, f"{name}_value", np.array(self.values[name]))
+                value.replace_all_uses_with(constant)
+                log.made("bind-value", name, "shapes depend on it")
+                changed = True
         return changed
 
 

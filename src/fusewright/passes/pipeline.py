@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 
+from fusewright.graph.blockers import ValueDependentError
 from fusewright.graph.copy import shallow_copy
 from fusewright.graph.decisions import Log
 from fusewright.passes.base import Pass, Repeat, run_passes
-from fusewright.passes.bind_shapes import BindShapes
+from fusewright.passes.bind_shapes import BindShapes, BindValues
 from fusewright.passes.fold_affine import FoldAffine
 from fusewright.passes.fold_constants import FoldConstants
 from fusewright.passes.fold_pad import FoldPad
@@ -18,6 +21,8 @@ from fusewright.passes.merge_transposes import MergeTransposes
 from fusewright.passes.merge_views import MergeViews
 from fusewright.passes.remove_dead import RemoveDead
 from fusewright.passes.remove_no_ops import RemoveNoOps
+
+BOUND_VALUES = "fusewright.bound_values"
 
 OPTIMIZE: tuple[Pass, ...] = (
     Repeat(
@@ -52,13 +57,37 @@ SPECIALIZE: tuple[Pass, ...] = (
 """Once for each set of input shapes, after BindShapes: cheap, for a session waits for it."""
 
 
-def specialize(model: ir.Model, shapes: Mapping[str, Sequence[int]] | None = None, log: Log | None = None) -> ir.Model:
+def specialize(
+    model: ir.Model,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    log: Log | None = None,
+    values: Mapping[str, np.ndarray[Any, Any]] | None = None,
+) -> ir.Model:
     """A copy of `model` (sharing its weights) for inputs of these shapes: every value has a static shape, and no
     shape computation is left.
 
-    Inputs that `shapes` does not name must be fully known already. Raises ShapeError when the shapes do not fit
-    the model or leave a dimension open, UnsupportedError when a shape depends on data.
+    Inputs that `shapes` does not name must be fully known already. Where a shape depends on the values of an
+    input (the target of a Reshape), the input is taken from `values` as a constant: the result then holds for
+    these values only, and `bound_values` names them. Raises ShapeError when the shapes do not fit the model or
+    leave a dimension open, ValueDependentError when a value is needed that `values` lacks, UnsupportedError when
+    a shape depends on data.
     """
-    result = shallow_copy(model)
-    run_passes(result, (BindShapes(dict(shapes or {})), *SPECIALIZE), log or Log())
-    return result
+    bound: dict[str, np.ndarray[Any, Any]] = {}
+    while True:
+        result = shallow_copy(model)
+        try:
+            run_passes(result, (BindShapes(dict(shapes or {})), BindValues(bound), *SPECIALIZE), log or Log())
+        except ValueDependentError as error:
+            needed = {name: values[name] for name in error.inputs if values and name in values and name not in bound}
+            if not needed:
+                raise
+            bound.update(needed)
+            continue
+        result.meta[BOUND_VALUES] = tuple(bound)
+        return result
+
+
+def bound_values(model: ir.Model) -> tuple[str, ...]:
+    """The inputs whose values `specialize` took as constants: the model holds for these values only."""
+    names: tuple[str, ...] = model.meta.get(BOUND_VALUES, ())
+    return names
