@@ -28,6 +28,7 @@ from fusewright.report.tables import show, show_json
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 EXIT_NO, EXIT_USER, EXIT_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 3, 130, 143
+READER_GONE = 0  # who reads our output (head, less) has seen enough
 
 
 def _path(text: str | None) -> Path | None:
@@ -81,7 +82,8 @@ def compile_(
 ) -> int:
     """Compile a model into one file.
 
-    The file runs without a compiler and without the model. Open dimensions stay open unless --shape binds them.
+    The file runs without a compiler and without the model. If the model has open dimensions, --shape names one
+    set of shapes to be ready for; the file runs at every other size too, after a short planning.
 
     \b
     Examples:
@@ -317,9 +319,11 @@ def _guarded(arguments: Sequence[str] | None) -> int:
     except UserError as error:
         show_user_error(error)
         return EXIT_USER
-    except BrokenPipeError:  # the reader of our output (head, less) has seen enough
+    except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return READER_GONE
+    except SystemExit as error:  # click makes of a broken pipe a 1, which here means "no"
+        return READER_GONE if error.code == 1 else int(error.code or 0)
     except MemoryError as error:
         show_user_error(UserError(f"this machine has not enough memory for it: {error or 'allocation failed'}"))
         return EXIT_USER

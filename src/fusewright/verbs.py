@@ -93,6 +93,8 @@ def open_file(
         ports = ports_of(model)
     arrays = read_arrays(ports) if read_arrays is not None else {}
     shapes = shapes_from_words(shape_words, ports, arrays)
+    if model is None and not shape_words and not arrays:  # a compiled file knows shapes that it is ready for
+        shapes = {n: tuple(s) for n, s in (session.describe().shapes or {}).items()} | shapes
     if all_shapes or shape_words:
         require_all(shapes, ports)
     if model is not None:
@@ -140,7 +142,7 @@ def compile_to(
         raise UserError(f"{model}: this is a compiled file already; expected an ONNX model")
     output = output or model.with_suffix(ARTIFACT_SUFFIX)
     _require_writable(output, model)
-    opened = open_file(model, shape_words, threads, target, progress)
+    opened = open_file(model, shape_words, threads, target, progress, all_shapes=True)
     try:
         opened.session.save(output)
     except OSError as error:

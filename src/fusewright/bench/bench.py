@@ -56,7 +56,7 @@ def bench(
         for done, name in enumerate([*names, "peak"]):
             if progress:
                 progress(f"loading {name}", done, len(names) + 1)
-            engine = stack.enter_context(Engine(name, peak_job if name == "peak" else job))
+            engine = stack.enter_context(Engine(name, peak_job if name == "peak" else job, Path(folder)))
             try:
                 engine.load()
                 engines.append(engine)

@@ -32,7 +32,8 @@ class EngineError(Exception):
 class Engine:
     """A worker process; `facts` is what it said after loading. Leaving the context ends the process."""
 
-    def __init__(self, name: str, job: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, job: Mapping[str, Any], folder: Path | None = None) -> None:
+        """`folder` is where the worker finds room for temporary files; some engines leave theirs behind."""
         self.name = name
         self.facts: dict[str, Any] = {}
         self._job = {"engine": name, **job}
@@ -42,6 +43,7 @@ class Engine:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
+            env=os.environ | ({"TMPDIR": str(folder)} if folder is not None else {}),
             start_new_session=True,  # Ctrl-C reaches only us; we end the workers
         )
         self._unread = b""

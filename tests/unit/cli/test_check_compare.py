@@ -61,7 +61,7 @@ def test_types_and_shapes_must_agree() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
 def test_narrow_floats_may_round_the_other_way(dtype: type) -> None:
-    one = np.array([1.0], dtype)
+    one: np.ndarray = np.array([1.0], dtype)
     step = one + np.array([float(ml_dtypes.finfo(dtype).eps)], dtype)
     assert compare("y", one, step).ok
     assert not compare("y", one, (one + 8 * (step - one)).astype(dtype)).ok
