@@ -40,6 +40,10 @@ class Tensor:
             self._memo[key] = (idx, self._at(idx))
         return self._memo[key][1]
 
+    def forget(self) -> None:
+        """Drop remembered elements: those that were built from what is bound are wrong once it is bound anew."""
+        self._memo.clear()
+
     def _at(self, idx: Index) -> Expr:
         raise TypeError(f"{type(self).__name__} has no element expression")
 
