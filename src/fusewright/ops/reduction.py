@@ -1,0 +1,273 @@
+"""What does each reduction, and each normalisation made of reductions, compute?
+
+Half precision is accumulated in float32. Reductions keep their axes as extents of 1; results without them are the same
+elements under another shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import fusewright.kernel.expr as E
+from fusewright.kernel.expr import Expr, arg
+from fusewright.kernel.tensor import (
+    Index,
+    Moved,
+    Reduced,
+    Tensor,
+    as_tensor,
+    cast,
+    map_,
+    reduce,
+    reshape_ones,
+    where,
+)
+from fusewright.ops.opdef import Kind, OpDef, Site
+
+NARROW = {"f16": "f32", "bf16": "f32", "bool": "i32", "i8": "i32", "u8": "i32", "i16": "i32", "u16": "i32"}
+LAST_I32 = 2**31 - 1
+MVN_EPSILON = 1e-9  # added to the standard deviation by the function body of MeanVarianceNormalization
+
+Body = Callable[[Tensor, Sequence[int]], Tensor]
+
+
+def wide(x: Tensor) -> Tensor:
+    """In the type in which it is accumulated."""
+    return cast(x, NARROW.get(x.dtype, x.dtype))
+
+
+def integer(value: int, dtype: str) -> Tensor:
+    """A number of elements, which the kernel gets when it is called, as a scalar of `dtype`."""
+    count = arg(value)
+
+    def element(idx: Index) -> Expr:
+        return E.cast(count, dtype)
+
+    return Moved((), dtype, element=element, name="count")
+
+
+def mean(x: Tensor, axes: Sequence[int]) -> Tensor:
+    """The mean over `axes`, kept as extents of 1; integers are divided towards zero."""
+    total = reduce("sum", x, axes)
+    if not isinstance(total, Reduced):
+        return x
+    count = 1
+    for a in total.axes:
+        count *= x.shape[a]
+    return total / integer(count, x.dtype)
+
+
+def square(x: Tensor) -> Tensor:
+    return x * x
+
+
+def sqrt(x: Tensor) -> Tensor:
+    """In double precision for integers."""
+    return map_("sqrt", x) if x.dtype in ("f32", "f64") else cast(map_("sqrt", cast(x, "f64")), x.dtype)
+
+
+def log_sum_exp(x: Tensor, axes: Sequence[int]) -> Tensor:
+    """log(sum(exp(x))), taken relative to the maximum where that is finite."""
+    top = reduce("max", x, axes)
+    top = where(map_("isinf", top), 0.0, top)
+    return map_("log", reduce("sum", map_("exp", x - top), axes)) + top
+
+
+def reduce_axes(site: Site, rank: int) -> list[int]:
+    """The axes of a Reduce operation: an input, an attribute in old opsets, all when none are named."""
+    given = site.ints(1)
+    if given is None:
+        given = site.get("axes")
+    if given:
+        return [int(a) for a in given]
+    return [] if site.get("noop_with_empty_axes", 0) else list(range(rank))
+
+
+def reducing(name: str, body: Body) -> OpDef:
+    def lower(site: Site, x: Tensor, *_: Tensor | None) -> Tensor:
+        axes = reduce_axes(site, len(x.shape))
+        return cast(reshape_ones(body(wide(x), axes), site.shape), site.dtype)
+
+    return OpDef(name, Kind.REDUCTION, lower, constants=(1,))
+
+
+def spatial(name: str, body: Callable[[Site, Tensor, Sequence[int]], Tensor]) -> OpDef:
+    """Global pooling: over all dimensions but batch and channels."""
+
+    def lower(site: Site, x: Tensor) -> Tensor:
+        return cast(body(site, wide(x), range(2, len(x.shape))), site.dtype)
+
+    return OpDef(name, Kind.REDUCTION, lower)
+
+
+def norm(x: Tensor, axes: Sequence[int], p: int) -> Tensor:
+    """(sum |x|^p)^(1/p)"""
+    if p == 1:
+        return reduce("sum", map_("abs", x), axes)
+    if p == 2:
+        return map_("sqrt", reduce("sum", square(x), axes))
+    return map_("pow", reduce("sum", map_("pow", map_("abs", x), float(p)), axes), 1.0 / p)
+
+
+# -- softmax ------------------------------------------------------------------------------------------------------
+
+
+def softmax(site: Site, x: Tensor) -> Tensor:
+    axes = (int(site.get("axis", -1)),)
+    x = wide(x)
+    e = map_("exp", x - reduce("max", x, axes))
+    return cast(e * (1.0 / reduce("sum", e, axes)), site.dtype)  # the sum is at least 1: its reciprocal is harmless
+
+
+def log_softmax(site: Site, x: Tensor) -> Tensor:
+    axes = (int(site.get("axis", -1)),)
+    x = wide(x)
+    centred = x - reduce("max", x, axes)
+    return cast(centred - map_("log", reduce("sum", map_("exp", centred), axes)), site.dtype)
+
+
+# -- where is the extreme? ----------------------------------------------------------------------------------------
+
+
+def places(shape: tuple[int, ...], axis: int) -> Tensor:
+    """The index along `axis` of each element."""
+
+    def element(idx: Index) -> Expr:
+        return E.cast(idx[axis], "i32")
+
+    own = tuple(d if i == axis else 1 for i, d in enumerate(shape))
+    return Moved(own, "i32", element=element, name="place")
+
+
+def extreme_place(x: Tensor, kind: str, axis: int, last: bool) -> Tensor:
+    """The first (or last) index along `axis` of the maximum or minimum, kept as an extent of 1; NaN is an extreme."""
+    x = wide(x)
+    hit = map_("eq", x, reduce(kind, x, (axis,)))
+    if x.dtype in E.FLOATS:
+        hit = map_("or", hit, map_("isnan", x))
+    here = places(x.shape, axis)
+    return reduce("max", where(hit, here, -1), (axis,)) if last else reduce("min", where(hit, here, LAST_I32), (axis,))
+
+
+def arg_extreme(name: str, kind: str) -> OpDef:
+    def lower(site: Site, x: Tensor) -> Tensor:
+        axis = int(site.get("axis", 0)) % max(1, len(x.shape))
+        if not x.shape:
+            return cast(map_("mul", cast(x, "i64"), 0), "i64")
+        found = extreme_place(x, kind, axis, bool(site.get("select_last_index", 0)))
+        return cast(reshape_ones(found, site.shape), "i64")
+
+    return OpDef(name, Kind.REDUCTION, lower)
+
+
+def hardmax(site: Site, x: Tensor) -> Tensor:
+    """1 at the first maximum along the axis, 0 elsewhere."""
+    axis = int(site.get("axis", -1)) % len(x.shape)
+    hit = map_("eq", places(x.shape, axis), extreme_place(x, "max", axis, False))
+    return cast(where(hit, as_tensor(1.0, "f32"), as_tensor(0.0, "f32")), site.dtype)
+
+
+# -- normalisation ------------------------------------------------------------------------------------------------
+
+
+def standardize(x: Tensor, axes: Sequence[int], epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
+    """(x - mean) / sqrt(variance + epsilon), the mean, and 1 / sqrt(variance + epsilon), without cancellation."""
+    centre = mean(x, axes)
+    centred = x - centre
+    inverse = 1.0 / map_("sqrt", mean(square(centred), axes) + epsilon)
+    return centred * inverse, centre, inverse
+
+
+def epsilon_of(site: Site) -> float:
+    return float(site.get("epsilon", 1e-5))
+
+
+def layer_normalization(
+    site: Site, x: Tensor, scale: Tensor, bias: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    x = wide(x)
+    axis = int(site.get("axis", -1)) % len(x.shape)
+    y, centre, inverse = standardize(x, range(axis, len(x.shape)), epsilon_of(site))
+    y = y * cast(scale, x.dtype)
+    if bias is not None:
+        y = y + cast(bias, x.dtype)
+    stash = [site.dtypes[i] if i < len(site.dtypes) else "f32" for i in (1, 2)]
+    return cast(y, site.dtype), cast(centre, stash[0]), cast(inverse, stash[1])
+
+
+def rms_normalization(site: Site, x: Tensor, scale: Tensor) -> Tensor:
+    x = wide(x)
+    axis = int(site.get("axis", -1)) % len(x.shape)
+    inverse = 1.0 / map_("sqrt", mean(square(x), range(axis, len(x.shape))) + epsilon_of(site))
+    return cast(x * inverse * cast(scale, x.dtype), site.dtype)
+
+
+def per_channel(p: Tensor, x: Tensor) -> Tensor:
+    """[C] as an operand of [N, C, ...], in the type of x."""
+    return reshape_ones(cast(p, x.dtype), (*p.shape, *(1,) * (len(x.shape) - 2)))
+
+
+def instance_normalization(site: Site, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
+    x = wide(x)
+    y, _, _ = standardize(x, range(2, len(x.shape)), epsilon_of(site))
+    return cast(y * per_channel(scale, x) + per_channel(bias, x), site.dtype)
+
+
+def mean_variance_normalization(site: Site, x: Tensor) -> Tensor:
+    x = wide(x)
+    axes = site.get("axes", [0, 2, 3])
+    centred = x - mean(x, axes)
+    return cast(centred / (map_("sqrt", mean(square(centred), axes)) + MVN_EPSILON), site.dtype)
+
+
+def lp_normalization(site: Site, x: Tensor) -> Tensor:
+    """x / norm, and 0 where the norm is 0."""
+    x, p = wide(x), int(site.get("p", 2))
+    length = norm(x, (int(site.get("axis", -1)),), p)
+    length = where(map_("eq", length, 0.0), 1.0, length)
+    # a square root is far from both ends of the float range: its reciprocal loses nothing
+    return cast(x * (1.0 / length) if p == 2 else x / length, site.dtype)
+
+
+def batch_normalization(site: Site, x: Tensor, scale: Tensor, bias: Tensor, centre: Tensor, variance: Tensor) -> Tensor:
+    x = wide(x)
+    if len(x.shape) < 2:
+        scale, bias, centre, variance = (reshape_ones(cast(p, x.dtype), ()) for p in (scale, bias, centre, variance))
+    else:
+        scale, bias, centre, variance = (per_channel(p, x) for p in (scale, bias, centre, variance))
+    return cast((x - centre) * (scale / map_("sqrt", variance + epsilon_of(site))) + bias, site.dtype)
+
+
+def only_inference(site: Site) -> str | None:
+    return "training mode" if site.get("training_mode", 0) else None
+
+
+OPS = (
+    reducing("ReduceSum", lambda x, axes: reduce("sum", x, axes)),
+    reducing("ReduceMean", mean),
+    reducing("ReduceMax", lambda x, axes: reduce("max", x, axes)),
+    reducing("ReduceMin", lambda x, axes: reduce("min", x, axes)),
+    reducing("ReduceProd", lambda x, axes: reduce("prod", x, axes)),
+    reducing("ReduceL1", lambda x, axes: reduce("sum", map_("abs", x), axes)),
+    reducing("ReduceL2", lambda x, axes: sqrt(reduce("sum", square(x), axes))),
+    reducing("ReduceSumSquare", lambda x, axes: reduce("sum", square(x), axes)),
+    reducing("ReduceLogSum", lambda x, axes: map_("log", reduce("sum", x, axes))),
+    reducing("ReduceLogSumExp", log_sum_exp),
+    spatial("GlobalAveragePool", lambda site, x, axes: mean(x, axes)),
+    spatial("GlobalMaxPool", lambda site, x, axes: reduce("max", x, axes)),
+    spatial("GlobalLpPool", lambda site, x, axes: norm(x, axes, int(site.get("p", 2)))),
+    OpDef("Softmax", Kind.REDUCTION, softmax),
+    OpDef("LogSoftmax", Kind.REDUCTION, log_softmax),
+    arg_extreme("ArgMax", "max"),
+    arg_extreme("ArgMin", "min"),
+    OpDef("Hardmax", Kind.REDUCTION, hardmax),
+    OpDef("LayerNormalization", Kind.REDUCTION, layer_normalization),
+    OpDef("RMSNormalization", Kind.REDUCTION, rms_normalization),
+    OpDef("InstanceNormalization", Kind.REDUCTION, instance_normalization),
+    OpDef("MeanVarianceNormalization", Kind.REDUCTION, mean_variance_normalization),
+    OpDef("LpNormalization", Kind.REDUCTION, lp_normalization),
+    OpDef("BatchNormalization", Kind.ELEMENTWISE, batch_normalization, supports=only_inference),
+    OpDef("GroupNormalization", Kind.CUSTOM, schedule="group_normalization"),
+    OpDef("CumSum", Kind.CUSTOM, constants=(1,), schedule="scan"),
+    OpDef("CumProd", Kind.CUSTOM, constants=(1,), schedule="scan"),
+)
