@@ -8,4 +8,7 @@ OPS = (
     OpDef("MatMul", Kind.CONTRACTION, schedule="matmul"),
     OpDef("Gemm", Kind.CONTRACTION, schedule="gemm"),
     OpDef("Conv", Kind.CONTRACTION, schedule="conv"),
+    OpDef("MaxPool", Kind.WINDOW, schedule="pool"),
+    OpDef("AveragePool", Kind.WINDOW, schedule="pool"),
+    OpDef("LpPool", Kind.WINDOW, schedule="pool"),
 )

@@ -11,6 +11,8 @@ from fusewright.graph.group import dtype_of, elements, shape_of
 from fusewright.kernel.expr import SIZES, Expr, arg, index
 from fusewright.kernel.loops import Kernel
 from fusewright.kernel.tensor import Anchor, Index, Moved, Source, Tensor, walk
+from fusewright.schedules.depthwise import is_depthwise, lower_depthwise
+from fusewright.schedules.epilogue import bias_along, epilogue
 from fusewright.schedules.geometry import conv_geometry
 from fusewright.schedules.pack import emit_pack, pack_filters, pack_matrix
 from fusewright.schedules.pointwise import Axis, aligned_strides, emit_loops, memory_order, merge_axes
@@ -20,20 +22,6 @@ from fusewright.schedules.task import Lowered, Operand, Pack, Strides, Task, Tem
 from fusewright.schedules.tile import TileShape, choose_tile
 
 NO_LOOP = Loop(1, -1)
-
-
-def epilogue(task: Task, raw: Tensor) -> list[Tensor]:
-    """Trace the nodes behind the anchor with its result standing for `raw`; returns the group's output tensors."""
-    group = task.group
-    task.tensors[group.anchor.outputs[0]] = raw
-    task.trace([n for n in group.nodes if n is not group.anchor])
-    return [task.tensor(v) for v in group.outputs]
-
-
-def bias_along(bias: Tensor, dim: int, rank: int) -> Tensor:
-    """A vector as a tensor of `rank` that varies along `dim` alone."""
-    shape = tuple(bias.shape[0] if d == dim else 1 for d in range(rank))
-    return Moved(shape, bias.dtype, element=lambda idx: bias.at((idx[dim],)), sources=(bias,), name="bias")
 
 
 def epilogue_walks(task: Task, results: Sequence[Tensor], shape: tuple[int, ...]) -> list[Strides]:
@@ -253,6 +241,8 @@ def packed_right(
 
 
 def lower_conv(task: Task) -> list[Lowered]:
+    if is_depthwise(task.group.anchor):
+        return lower_depthwise(task)
     node = task.group.anchor
     site = task.site(node)
     x, w = node.inputs[:2]

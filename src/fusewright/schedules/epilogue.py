@@ -1,0 +1,57 @@
+"""How do the nodes behind a structured computation join its kernel? Their tensors read its elements as they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fusewright.kernel.expr import Buffer, Expr
+from fusewright.kernel.loops import Kernel
+from fusewright.kernel.tensor import Anchor, Index, Moved, Source, Tensor, walk
+from fusewright.kernel.vectorize import Vectorizer
+from fusewright.schedules.task import Operand, Task
+
+
+def epilogue(task: Task, raw: Tensor) -> list[Tensor]:
+    """Trace the nodes behind the anchor with its result standing for `raw`; returns the group's output tensors."""
+    group = task.group
+    task.tensors[group.anchor.outputs[0]] = raw
+    task.trace([n for n in group.nodes if n is not group.anchor])
+    return [task.tensor(v) for v in group.outputs]
+
+
+def bias_along(bias: Tensor, dim: int, rank: int) -> Tensor:
+    """A vector as a tensor of `rank` that varies along `dim` alone."""
+    shape = tuple(bias.shape[0] if d == dim else 1 for d in range(rank))
+    return Moved(shape, bias.dtype, element=lambda idx: bias.at((idx[dim],)), sources=(bias,), name="bias")
+
+
+@dataclass(eq=False)
+class Results:
+    """The outputs of a group whose anchors are computed element by element (or vector by vector)."""
+
+    tensors: list[tuple[Tensor, Buffer, Source]]
+    operands: list[Operand]
+
+    def store(
+        self, kernel: Kernel, place: Index, values: Sequence[tuple[Anchor, Expr]], lanes: Vectorizer | None
+    ) -> None:
+        """Write all outputs at `place`, where each anchor has this value; `lanes` is None for one element."""
+        for anchor, value in values:
+            anchor.bound = lambda idx, value=value: value  # type: ignore[misc]
+        for tensor, buffer, target in self.tensors:
+            position = target.at(place).index  # type: ignore[attr-defined]
+            if lanes is None:
+                kernel.store(buffer, position, tensor.at(place))
+            else:
+                kernel.store_lanes(buffer, position, tensor.at(place), lanes)
+
+
+def bind_epilogue(task: Task, kernel: Kernel, results: Sequence[Tensor]) -> Results:
+    """Pointers for what the epilogue reads and for the outputs; `results` are the group's output tensors."""
+    made = Results([], task.bind_inputs(kernel, walk(*results)))
+    for value, tensor in zip(task.group.outputs, results, strict=True):
+        buffer, place = task.bind_output(kernel, value)
+        made.tensors.append((tensor, buffer, place))
+        made.operands.append(value)
+    return made

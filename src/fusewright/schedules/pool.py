@@ -1,0 +1,124 @@
+"""MaxPool, AveragePool and LpPool -> a window whose taps are combined by a maximum, a mean or a norm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from fusewright.graph.group import dtype_of, elements, shape_of
+from fusewright.kernel.expr import FLOATS, SIZES, UNSIGNED, Expr, Op, Var, arg, binary, cast, const, index, op, select
+from fusewright.kernel.tensor import Anchor
+from fusewright.ops.opdef import Site
+from fusewright.schedules.depthwise import HALF, slides_of, vectors_suit
+from fusewright.schedules.epilogue import bind_epilogue, epilogue
+from fusewright.schedules.geometry import conv_geometry
+from fusewright.schedules.task import Lowered, Task
+from fusewright.schedules.window import Lanes, Rule, Window, emit_window
+
+
+def lowest(dtype: str) -> int | float:
+    """What no element lies below: the padding of a maximum."""
+    if dtype in FLOATS:
+        return float("-inf")
+    return 0 if dtype in UNSIGNED or dtype == "bool" else -(1 << (8 * SIZES[dtype] - 1))
+
+
+def max_rule(dtype: str, compute: str) -> Rule:
+    return Rule(
+        states=[(compute, lowest(dtype))],
+        combine=lambda s, v, weight, position: [binary("max", s[0], v)],
+        finish=lambda s, scale, lanes: [cast(s[0], dtype)],
+    )
+
+
+def indexed_max_rule(site: Site, dtype: str, compute: str, channels: Expr, plane: Expr) -> Rule:
+    """The maximum, and the flat position in the whole input of where it occurs first."""
+
+    def combine(s: Sequence[Var], v: Expr, weight: Expr | None, position: Callable[[], Expr]) -> Sequence[Expr]:
+        better = op("or", binary("gt", v, s[0]), binary("lt", s[1], 0))
+        return [binary("max", s[0], v), select(better, position(), s[1])]
+
+    def finish(s: Sequence[Expr], scale: Expr | None, lanes: Lanes) -> Sequence[Expr]:
+        channel = lanes.channel() if lanes.vectorize is None else lanes.vectorize(lanes.channel())
+        return [cast(s[0], dtype), s[1] + (channel + lanes.n * channels) * plane]
+
+    return Rule(
+        states=[(compute, lowest(dtype)), ("i64", -1)],
+        combine=combine,
+        finish=finish,
+        columns_first=bool(site.get("storage_order", 0)),
+    )
+
+
+def mean_rule(site: Site, dtype: str, compute: str) -> Rule:
+    return Rule(
+        states=[(compute, 0)],
+        combine=lambda s, v, weight, position: [binary("add", s[0], v)],
+        finish=lambda s, scale, lanes: [cast(s[0] if scale is None else binary("mul", s[0], scale), dtype)],
+        mean="padded" if site.get("count_include_pad", 0) else "inside",
+    )
+
+
+def norm_rule(site: Site, dtype: str, compute: str) -> Rule:
+    p = int(site.get("p", 2))
+
+    def combine(s: Sequence[Var], v: Expr, weight: Expr | None, position: Callable[[], Expr]) -> Sequence[Expr]:
+        if p == 1:
+            return [binary("add", s[0], op("abs", v))]
+        if p == 2:
+            return [Op(compute, v.vec, "fma", (v, v, s[0]))]
+        return [binary("add", s[0], binary("pow", op("abs", v), const(p, compute)))]
+
+    def finish(s: Sequence[Expr], scale: Expr | None, lanes: Lanes) -> Sequence[Expr]:
+        if p == 1:
+            return [cast(s[0], dtype)]
+        root = op("sqrt", s[0]) if p == 2 else binary("pow", s[0], const(1 / p, compute))
+        return [cast(root, dtype)]
+
+    return Rule(states=[(compute, 0)], combine=combine, finish=finish)
+
+
+RULES: Mapping[str, Callable[[Site, str, str], Rule]] = {
+    "MaxPool": lambda site, dtype, compute: max_rule(dtype, compute),
+    "AveragePool": mean_rule,
+    "LpPool": norm_rule,
+}
+
+
+def lower_pool(task: Task) -> list[Lowered]:
+    node = task.group.anchor
+    x = node.inputs[0]
+    if x is None:
+        raise ValueError(f"{node.op_type} needs an input")
+    site = task.site(node)
+    shape, out_shape = shape_of(x), shape_of(node.outputs[0])
+    taps = tuple(int(k) for k in site.get("kernel_shape"))
+    geometry = conv_geometry(site, shape, taps, out_shape)
+    dtype = dtype_of(x)
+    compute = "f32" if dtype in HALF else dtype
+    anchors = [Anchor(out_shape, dtype)]
+    indexed = len(node.outputs) > 1 and node.outputs[1] is not None and node.outputs[1].name != ""
+    if indexed:
+        anchors.append(Anchor(out_shape, "i64"))
+        task.tensors[node.outputs[1]] = anchors[1]
+    results = epilogue(task, anchors[0])
+    kernel = task.kernel("pool")
+    source = kernel.buffer(dtype, "a")
+    bound = bind_epilogue(task, kernel, results)
+    if indexed:
+        ext = arg if task.open_extents else index
+        rule = indexed_max_rule(site, dtype, compute, ext(shape[1]), ext(elements(shape[2:])))
+    else:
+        rule = RULES[node.op_type](site, dtype, compute)
+    window = Window(
+        slides=slides_of(geometry, shape, taps, out_shape), batch=shape[0], channels=shape[1],
+        channels_fixed=not task.open_extents, fixed=not task.open_extents,
+        varies=site.get("auto_pad", "NOTSET").startswith("SAME"), source=source, strides=task.strides_of(x),
+        rule=rule, anchors=anchors, results=bound,
+        vector=vectors_suit(dtype, [t for t, _, _ in bound.tensors]), compute=compute,
+    )  # fmt: skip
+    units = emit_window(kernel, window)
+    flop = elements(out_shape) * elements(taps)
+    return [Lowered(kernel, [x, *bound.operands], units, flop=flop)]
+
+
+SCHEDULES: Mapping[str, Callable[[Task], list[Lowered]]] = {"pool": lower_pool}
