@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from fusewright.ops import activation, arithmetic, convert, logic, structured, view
+from fusewright.ops import (
+    activation,
+    arithmetic,
+    convert,
+    generate,
+    indexing,
+    logic,
+    movement,
+    reduction,
+    structured,
+    view,
+)
 from fusewright.ops.opdef import OpDef
 
 FAMILIES: tuple[tuple[OpDef, ...], ...] = (
@@ -10,6 +21,10 @@ FAMILIES: tuple[tuple[OpDef, ...], ...] = (
     activation.OPS,
     logic.OPS,
     convert.OPS,
+    movement.OPS,
+    indexing.OPS,
+    generate.OPS,
+    reduction.OPS,
     structured.OPS,
     view.OPS,
 )
