@@ -196,8 +196,10 @@ class _Emitter:
         whole_e = self.ext(whole, p.n_fixed)
         end = whole_e if shares == 1 else kernel.let(minimum(first + self.ext(per_share), whole_e), "p1")
 
-        def strip(n0: Expr, count: int, partial: Expr | None) -> None:
-            self.rows(scratch, outer, start, stop, n0, count, partial)
+        def strip(n0: Expr, count: int, partial: Expr | None, panel: Expr | None = None) -> None:
+            """Columns from n0 on; `panel` is where their panel starts, if not there."""
+            place = p.right_at(outer, n0) if panel is None else p.right_at(outer, panel) + (n0 - panel)
+            self.rows(scratch, outer, start, stop, n0, count, partial, kernel.let(place, "b"))
 
         if not (p.n_fixed and whole == 0):
             with kernel.loop(end, "p", start=first) as panel:
@@ -223,9 +225,9 @@ class _Emitter:
             )
         vectors_end = kernel.let(n_total - (n_total - tail) % lanes, "whole_vectors")
         with kernel.loop(vectors_end, "n0", start=tail, step=lanes) as n0:
-            strip(n0, 1, None)
+            strip(n0, 1, None, tail)
         with kernel.when(Op("bool", False, "lt", (vectors_end, n_total))):
-            strip(vectors_end, 1, kernel.let(n_total - vectors_end, "partial"))
+            strip(vectors_end, 1, kernel.let(n_total - vectors_end, "partial"), tail)
 
     # -- rows -------------------------------------------------------------------------------------------------
     def rows(
@@ -237,9 +239,9 @@ class _Emitter:
         n0: Expr,
         vectors: int,
         partial: Expr | None,
+        base: Expr,
     ) -> None:
         p, kernel = self.p, self.kernel
-        base = self.kernel.let(p.right_at(outer, n0), "b")
         right = Right(p.right, base, p.right_step, partial if p.right_partial else None)
         by_y = p.y.extent > 1
         y_first, y_end = (start, stop) if by_y else (index(0), index(1))
