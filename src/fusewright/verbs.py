@@ -283,7 +283,11 @@ def bench_model(
         for extent, shape in zip(port.shape, opened.shapes[port.name], strict=True)
         if isinstance(extent, str)
     }
-    flop = count_flop(specialize(opened.model, opened.shapes)) if opened.model is not None else None
+    flop: int | None
+    if opened.model is not None:
+        flop = count_flop(specialize(opened.model, opened.shapes))
+    else:  # a compiled file has no graph to count in, but its kernels know their work
+        flop = sum(k.flop for k in opened.session.describe(opened.shapes).kernels) or None
     with tempfile.TemporaryDirectory(prefix="fusewright-bench-") as folder:
         artifact = file
         if opened.model is not None:

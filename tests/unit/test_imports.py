@@ -59,10 +59,11 @@ def room_of(module: str) -> str:
 def imports(file: Path) -> Iterator[tuple[int, str]]:
     """Line and full name of every module of the package that a file imports, also inside functions."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"), str(file))):
-        names: list[str] = []
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
+        else:
             assert node.level == 0, f"{file}:{node.lineno}: a relative import, which hides its direction"
             module = node.module or ""
             names = [module]

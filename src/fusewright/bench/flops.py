@@ -15,7 +15,9 @@ import onnx_ir as ir
 def count_flop(model: ir.Model) -> int | None:
     """The work of one run, from known shapes; None if the shape of some product is not known.
 
-    Products in the body of a Loop, Scan or If are not counted, as the number of their runs is not known.
+    Products in the body of a Loop, Scan or If are not counted, as the number of their runs is not known. What a
+    convolution multiplies with padding counts, as it does in published figures; engines that skip it can seem to
+    run above the peak.
     """
     total = 0
     for node in model.graph:

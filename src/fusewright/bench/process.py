@@ -18,6 +18,11 @@ from typing import Any
 WORKER = Path(__file__).with_name("worker.py")
 LOAD_TIMEOUT = 600.0  # seconds; the largest models take minutes to load in some engines
 TURN_TIMEOUT = 300.0
+# Between turns: thread pools spin after a run in the hope of more work (onnxruntime's for some 40 ms), and must
+# not compete with the next engine. A running thread's time is brought up to date every few milliseconds.
+QUIET_SECONDS = 0.012
+LONGEST_SETTLING = 0.3
+BLIND_SETTLING = 0.05  # where the system does not tell the time that a process used
 _TAIL = 1500  # characters of an engine's own words that go into a message
 
 
@@ -58,14 +63,20 @@ class Engine:
 
     def load(self) -> None:
         """Loads the engine and the model. Raises EngineError."""
-        self.facts = self._ask(self._job, LOAD_TIMEOUT)
+        self._send(self._job)
+        self.facts = self._receive(LOAD_TIMEOUT)
         if "error" in self.facts:
             raise EngineError(f"{self.name}: {self.facts['error']}", self.facts["missing"])
 
     def turn(self, runs: int) -> list[int]:
         """Runs the model once to warm up, then `runs` times: the times of these, in nanoseconds."""
-        times: list[int] = self._ask({"runs": runs}, TURN_TIMEOUT)["ns"]
+        self.begin(runs)
+        times: list[int] = self._receive(TURN_TIMEOUT)["ns"]
         return times
+
+    def begin(self, runs: int) -> None:
+        """Starts a turn, and does not wait for its end."""
+        self._send({"runs": runs})
 
     @property
     def pid(self) -> int:
@@ -74,6 +85,29 @@ class Engine:
     def exit_code(self) -> int | None:
         """None while the process runs."""
         return self._process.poll()
+
+    def settle(self) -> None:
+        """Waits until the process sleeps: until it has used no processor time for `QUIET_SECONDS`."""
+        deadline = time.monotonic() + LONGEST_SETTLING
+        used = self._processor_time()
+        if used is None:
+            time.sleep(BLIND_SETTLING)
+            return
+        while time.monotonic() < deadline:
+            time.sleep(QUIET_SECONDS)
+            before, used = used, self._processor_time()
+            if used == before:
+                return
+
+    def _processor_time(self) -> int | None:
+        """Nanoseconds that all threads have run, where Linux tells them."""
+        total = 0
+        try:
+            for thread in Path(f"/proc/{self.pid}/task").iterdir():
+                total += int((thread / "schedstat").read_text().split()[0])
+        except (OSError, IndexError, ValueError):
+            return None
+        return total
 
     def hang_up(self) -> None:
         """Closes the worker's input, as the end of this process would; it then ends by itself."""
@@ -95,13 +129,15 @@ class Engine:
                 except BrokenPipeError:
                     pass
 
-    def _ask(self, message: Mapping[str, Any], timeout: float) -> dict[str, Any]:
+    def _send(self, message: Mapping[str, Any]) -> None:
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             raise EngineError(self._obituary()) from None
+
+    def _receive(self, timeout: float) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(self._line(timeout))
         return answer
 

@@ -1,8 +1,9 @@
 """In which order do the engines run, and for how long? -> the times of every engine in every round.
 
 A round gives each engine one turn; a turn lasts about `TURN_SECONDS` and is at least one run. The order
-moves on by one each round, so that not always the same one goes first. What disturbs the machine for longer
-than a round then disturbs all engines alike, and ratios within a round stay true when absolute times are not.
+moves on by one each round, so that not always the same one goes first, and none begins before the threads of
+the one before it sleep. What disturbs the machine for longer than a round then disturbs all engines alike, and
+ratios within a round stay true when absolute times are not.
 """
 
 from __future__ import annotations
@@ -17,9 +18,6 @@ from fusewright.bench.process import Engine
 
 TURN_SECONDS = 0.06
 MIN_ROUNDS = 3
-# After a turn the thread pools of some engines spin for a few milliseconds in the hope of more work; the next
-# engine must not compete with them.
-SETTLE_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,6 @@ def alternate(
         for engine in [*engines[first:], *engines[:first]]:
             times = engine.turn(runs[engine.name])
             turns[engine.name] = Turn(statistics.median(times), min(times), len(times))
-            time.sleep(SETTLE_SECONDS)
+            engine.settle()
         rounds.append(turns)
     return rounds

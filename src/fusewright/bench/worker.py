@@ -45,8 +45,8 @@ def open_fusewright(job: Job) -> tuple[str, Callable[[], Run]]:
 def open_onnxruntime(job: Job) -> tuple[str, Callable[[], Run]]:
     """All graph optimisations, `threads` within an operation, open dimensions fixed to their values.
 
-    Its threads spin for a moment between runs, as by default: without that it would be slower than its users
-    see it. They are asleep before the next engine's turn (see `SETTLE_SECONDS` in rounds.py).
+    Its threads spin for a while after a run, as by default: without that it would be slower than its users
+    see it. They are asleep before the next engine's turn (`Engine.settle` in process.py).
     """
     import onnxruntime as ort
 

@@ -130,6 +130,15 @@ def test_a_worker_ends_with_its_parent(peak_job: dict[str, Any]) -> None:
         assert engine.exit_code() == 0
 
 
+def test_settling_waits_for_threads_that_spin(peak_job: dict[str, Any]) -> None:
+    with Engine("peak", peak_job) as engine:
+        engine.load()
+        engine.begin(runs=20)  # about 200 ms of work that nobody waits for
+        start = time.monotonic()
+        engine.settle()
+        assert time.monotonic() - start > 0.1
+
+
 def alive(pid: int) -> bool:
     """Whether the process runs; one that ended and was not waited for does not."""
     try:
