@@ -1,0 +1,183 @@
+"""Small groups of nodes, lowered by their schedule and run by the interpreter, beside what ONNX says they compute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import onnx
+import onnx_ir as ir
+from onnx.reference import ReferenceEvaluator
+
+from fusewright.graph.group import Group, dtype_of, shape_of
+from fusewright.kernel.interpret import interpret
+from fusewright.kernel.meaning import NUMPY
+from fusewright.ops.registry import find
+from fusewright.schedules import lower
+from fusewright.schedules.task import Lowered, Pack, Strides, Task, Temp
+from fusewright.target.arm import NEON
+from fusewright.target.target import Target
+from fusewright.target.x86 import AVX2, AVX512, SSE2
+
+Array = np.ndarray[Any, Any]
+TARGETS = (NEON, SSE2, AVX2, AVX512)  # 4 lanes (many registers and few), 8 and 16
+
+
+@dataclass
+class Case:
+    """Nodes that make one group; `feeds` are its inputs, `constants` its weights.
+
+    The first node decides how the group loops. `layout` is where channels lie in tensors of rank 3 and more:
+    `first` (as ONNX writes the shape) or `last`.
+    """
+
+    nodes: Sequence[onnx.NodeProto]
+    feeds: Mapping[str, Array]
+    outputs: Sequence[str] = ("y",)
+    constants: Mapping[str, Array] = field(default_factory=dict)
+    layout: str = "first"
+
+    def __post_init__(self) -> None:
+        self.proto = self._model()
+        self.model = ir.from_proto(self.proto)
+        graph = self.model.graph
+        self.values = {
+            v.name: v
+            for v in (*graph.inputs, *graph.initializers.values(), *(o for n in graph for o in n.outputs))
+            if v.name
+        }
+        inside = list(graph)
+        anchor = inside[0]
+        definition = find(anchor.domain, anchor.op_type)
+        assert definition is not None
+        self.group = Group(
+            0, definition.kind.value, anchor, inside,
+            [v for n, v in self.values.items() if n in self.feeds or n in self.constants],
+            [self.values[n] for n in self.outputs],
+        )  # fmt: skip
+
+    def _model(self) -> onnx.ModelProto:
+        def info(name: str, array: Array) -> onnx.ValueInfoProto:
+            return onnx.helper.make_tensor_value_info(
+                name, onnx.helper.np_dtype_to_tensor_dtype(array.dtype), array.shape
+            )
+
+        graph = onnx.helper.make_graph(
+            list(self.nodes),
+            "case",
+            [info(n, a) for n, a in self.feeds.items()],
+            [onnx.helper.make_empty_tensor_value_info(n) for n in self.outputs],
+            [onnx.numpy_helper.from_array(a, n) for n, a in self.constants.items()],
+        )
+        model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 24)])
+        return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+
+    def strides_of(self, value: ir.Value) -> Strides:
+        shape = shape_of(value)
+        order = list(range(len(shape)))
+        if self.layout == "last" and len(shape) >= 3 and value.name not in self.constants:
+            order = [0, *order[2:], 1]
+        strides, step = [0] * len(shape), 1
+        for d in reversed(order):
+            strides[d] = step
+            step *= shape[d]
+        return tuple(strides)
+
+    def array_of(self, value: ir.Value) -> Array | None:
+        return self.constants.get(value.name or "")
+
+    def task(self, target: Target, *, open_extents: bool = False, threads: int = 1) -> Task:
+        return Task(self.group, target, self.strides_of, self.array_of, open_extents, threads)
+
+    def lower(self, target: Target, *, open_extents: bool = False, threads: int = 1) -> list[Lowered]:
+        return lower(self.task(target, open_extents=open_extents, threads=threads))
+
+    def expected(self) -> list[Array]:
+        return [np.asarray(a) for a in ReferenceEvaluator(self.proto).run(None, dict(self.feeds))]
+
+    def interpret(
+        self, target: Target, *, open_extents: bool = False, threads: int = 1, shares: int | None = None
+    ) -> list[Array]:
+        """The outputs, computed in `shares` (default: one) runs of the units, each on memory of its own.
+
+        Asserts that no two shares write the same element.
+        """
+        memory: dict[int, Array] = {}
+        for lowered in self.lower(target, open_extents=open_extents, threads=threads):
+            arrays = [self._memory(o, b.dtype, memory) for o, b in zip(lowered.operands, lowered.kernel.buffers, strict=True)]
+            run_in_shares(lowered, arrays, shares or 1)
+        return [self._read(v, memory[id(v)]) for v in self.group.outputs]
+
+    def _memory(self, operand: ir.Value | Pack | Temp, dtype: str, memory: dict[int, Array]) -> Array:
+        if isinstance(operand, Pack):
+            array = self.array_of(operand.value)
+            assert array is not None
+            return np.ascontiguousarray(operand.make(array)).reshape(-1)
+        if id(operand) not in memory:
+            if isinstance(operand, Temp):
+                memory[id(operand)] = poisoned(dtype, operand.bytes // NUMPY[dtype].itemsize)
+            else:
+                memory[id(operand)] = self._written(operand)
+        return memory[id(operand)]
+
+    def _written(self, value: ir.Value) -> Array:
+        """The memory of a value: a given array in its layout, poison for one that is to be computed."""
+        shape, strides = shape_of(value), self.strides_of(value)
+        flat = poisoned(dtype_of(value), int(np.prod(shape)))
+        given = self.feeds.get(value.name or "", self.constants.get(value.name or ""))
+        if given is not None:
+            flat.view(bits(flat))[...] = _laid_out(given, strides).view(bits(flat))
+        return flat
+
+    def _read(self, value: ir.Value, flat: Array) -> Array:
+        return np.lib.stride_tricks.as_strided(
+            flat, shape_of(value), [s * flat.itemsize for s in self.strides_of(value)]
+        ).copy()
+
+
+def _laid_out(array: Array, strides: Strides) -> Array:
+    order = sorted(range(array.ndim), key=lambda d: (-strides[d], d))
+    return np.ascontiguousarray(array.transpose(order)).reshape(-1)
+
+
+def bits(array: Array) -> np.dtype[Any]:
+    return np.dtype(f"u{array.dtype.itemsize}")
+
+
+def poisoned(dtype: str, count: int) -> Array:
+    """Memory with a value that no test computes: a NaN of its own for floats."""
+    kind = NUMPY[dtype]
+    pattern = 0xA5A5A5A5A5A5A5A5 >> (64 - 8 * kind.itemsize)
+    if kind.kind == "f" or kind == ml_dtypes.bfloat16:
+        pattern |= 0x7FF << (8 * kind.itemsize - 12) if kind.itemsize == 8 else 0x7FC0 << (8 * kind.itemsize - 16)
+    return np.full(count, pattern, np.dtype(f"u{kind.itemsize}")).view(kind)
+
+
+def run_in_shares(lowered: Lowered, arrays: Sequence[Array], shares: int) -> None:
+    """Run the units in separate shares, each on its own copy of what is written, and put the results together."""
+    buffers = lowered.kernel.buffers
+    before = [a.copy() for a in arrays]
+    written = [np.zeros(a.shape, bool) for a in arrays]
+    for t in range(shares):
+        own = [a.copy() if b.role == "out" else a for a, b in zip(before, buffers, strict=True)]
+        lo, hi = lowered.units * t // shares, lowered.units * (t + 1) // shares
+        interpret(
+            lowered.kernel, dict(zip(buffers, own, strict=True)), lowered.units, lo, hi, scratch_bytes=lowered.scratch
+        )
+        for array, old, new, seen in zip(arrays, before, own, written, strict=True):
+            changed = new.view(bits(new)) != old.view(bits(old))
+            assert not (changed & seen).any(), "two shares write the same element"
+            seen |= changed
+            array[changed] = new[changed]
+
+
+def floats(*shape: int, seed: int = 0) -> Array:
+    """Values in [-2, 2), without zeros."""
+    values = np.random.default_rng(seed).uniform(-2, 2, shape).astype(np.float32)
+    return np.where(values == 0, np.float32(1), values)
+
+
+node = onnx.helper.make_node
