@@ -281,7 +281,7 @@ def lower_conv(task: Task) -> list[Lowered]:
         axes = [a for a in axes if a.dim >= 2 or a.extent != 1]
     loops = [Loop(a.extent, a.dim, walk_left[a.dim]) for a in axes]
     x_loop = loops.pop() if loops else NO_LOOP
-    y_loop = loops.pop() if loops and (loops[-1].dim >= 2 or pointwise) else NO_LOOP
+    y_loop = loops.pop() if loops and (loops[-1].dim >= 2 or (pointwise and not staged)) else NO_LOOP
     outer = [*loops, Loop(groups, -2, ci * strides_x[1], 1)] if groups > 1 else loops
 
     x_step = ci if staged else strides_x[x_dim]

@@ -38,7 +38,7 @@ class Results:
     ) -> None:
         """Write all outputs at `place`, where each anchor has this value; `lanes` is None for one element."""
         for anchor, value in values:
-            anchor.bound = lambda idx, value=value: value  # type: ignore[misc]
+            anchor.bound = lambda idx, value=value: value
         for tensor, buffer, target in self.tensors:
             position = target.at(place).index  # type: ignore[attr-defined]
             if lanes is None:
