@@ -46,14 +46,14 @@ def test_file_is_not_there(tmp_path: Path) -> None:
 
 
 def test_directory(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="got a directory"):
+    with pytest.raises(ModelError, match=r"got a directory"):
         load(tmp_path)
 
 
 def test_empty_file(tmp_path: Path) -> None:
     path = tmp_path / "empty.onnx"
     path.write_bytes(b"")
-    with pytest.raises(ModelError, match="empty"):
+    with pytest.raises(ModelError, match=r"empty"):
         load(path)
 
 
@@ -64,7 +64,7 @@ def test_empty_file(tmp_path: Path) -> None:
 def test_another_kind_of_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "other.onnx"
     path.write_bytes(content)
-    with pytest.raises(ModelError, match="not an ONNX file"):
+    with pytest.raises(ModelError, match=r"not an ONNX file"):
         load(path)
 
 
@@ -73,7 +73,7 @@ def test_truncated_at_every_length(tmp_path: Path) -> None:
     for length in range(len(data)):
         with pytest.raises(ModelError):
             load(data[:length])
-    with pytest.raises(ModelError, match="truncated"):
+    with pytest.raises(ModelError, match=r"truncated"):
         load(data[: len(data) // 2])
 
 
@@ -83,12 +83,12 @@ def test_name_that_no_file_can_have() -> None:
 
 
 def test_wrong_kind_of_object() -> None:
-    with pytest.raises(ModelError, match="not dict"):
-        load({})  # type: ignore[arg-type] # the point of the test
+    with pytest.raises(ModelError, match=r"not dict"):
+        load({})
 
 
 def test_directory_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="cannot be read|no such file"):
+    with pytest.raises(ModelError, match=r"cannot be read|no such file"):
         load(tmp_path / ("n" * 300))
 
 
@@ -110,7 +110,7 @@ def test_external_file_too_short(tmp_path: Path) -> None:
 def test_external_file_that_escapes(tmp_path: Path, where: str) -> None:
     (tmp_path / "secret").write_bytes(bytes(256))
     path = relocate(save_external(tmp_path / "model"), location=where)
-    with pytest.raises(ModelError, match="leads outside|expected a path relative"):
+    with pytest.raises(ModelError, match=r"leads outside|expected a path relative"):
         load(path)
 
 
@@ -119,7 +119,7 @@ def test_external_file_that_escapes_by_a_link(tmp_path: Path) -> None:
     data = tmp_path / "model" / "m.data"
     data.rename(tmp_path / "elsewhere")
     data.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(ModelError, match="leads outside"):
+    with pytest.raises(ModelError, match=r"leads outside"):
         load(path)
 
 
@@ -134,13 +134,13 @@ def test_external_file_in_a_ring_of_links(tmp_path: Path) -> None:
     path = save_external(tmp_path)
     (tmp_path / "m.data").unlink()
     (tmp_path / "m.data").symlink_to("m.data")
-    with pytest.raises(ModelError, match="m.data"):
+    with pytest.raises(ModelError, match=r"m\.data"):
         load(path)
 
 
 @pytest.mark.parametrize(("key", "value"), [("length", "255"), ("offset", "8"), ("offset", "-8")])
 def test_external_file_with_false_numbers(tmp_path: Path, key: str, value: str) -> None:
-    with pytest.raises(ModelError, match="weight 'w'"):
+    with pytest.raises(ModelError, match=r"weight 'w'"):
         load(relocate(save_external(tmp_path), **{key: value}))
 
 
@@ -151,7 +151,7 @@ def test_external_file_without_numbers(tmp_path: Path, key: str, value: str) -> 
 
 
 def test_external_weights_of_bytes_need_a_directory(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="not read from a path"):
+    with pytest.raises(ModelError, match=r"not read from a path"):
         load(save_external(tmp_path).read_bytes())
 
 
@@ -181,7 +181,7 @@ def test_weight_that_is_not_what_it_says(change: Callable[[onnx.TensorProto], ob
 def test_constant_that_is_not_what_it_says() -> None:
     proto = proto_of("g (float[2] x) => (float[2] y) { c = Constant<value=float[2] {1, 2}>() y = Add(x, c) }")
     proto.graph.node[0].attribute[0].t.dims[0] = 1 << 45
-    with pytest.raises(ModelError, match="attribute 'value' of node"):
+    with pytest.raises(ModelError, match=r"attribute 'value' of node"):
         load(proto)
 
 
@@ -204,10 +204,10 @@ def test_graph_that_is_not_valid(text: str, reason: str) -> None:
 
 def test_sparse_weights() -> None:
     proto = proto_of("g (float[4] x) => (float[4] y) { y = Neg(x) }")
-    values = onnx.numpy_helper.from_array(np.float32([1]), "s")
-    indices = onnx.numpy_helper.from_array(np.int64([2]))
+    values = onnx.numpy_helper.from_array(np.array([1], np.float32), "s")
+    indices = onnx.numpy_helper.from_array(np.array([2], np.int64))
     proto.graph.sparse_initializer.append(onnx.helper.make_sparse_tensor(values, indices, [4]))
-    with pytest.raises(UnsupportedError, match="sparse weights.*'s'"):
+    with pytest.raises(UnsupportedError, match=r"sparse weights.*'s'"):
         load(proto)
 
 

@@ -31,6 +31,7 @@ class Log:
     steps: int = 0
     """How many passes have run under this log; numbers the files of FUSEWRIGHT_DUMP."""
     _by: str = ""
+    _refusals: set[Decision] = field(default_factory=set)
 
     def made(self, what: str, where: str, reason: str = "") -> None:
         """Record that `what` was done at `where`."""
@@ -38,7 +39,10 @@ class Log:
 
     def refused(self, what: str, where: str, reason: str) -> None:
         """Record that `what` looked possible at `where` but was not done, and why."""
-        self.decisions.append(Decision(what, where, False, reason, self._by))
+        decision = Decision(what, where, False, reason, self._by)
+        if decision not in self._refusals:  # a pass that runs again refuses again
+            self._refusals.add(decision)
+            self.decisions.append(decision)
 
     @contextmanager
     def within(self, name: str) -> Iterator[None]:

@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from fusewright.errors import InternalError
+from fusewright.graph.copy import shallow_copy
 
 Array = np.ndarray[Any, Any]
 
@@ -26,7 +27,7 @@ def compare(before: ir.Model, after: ir.Model, inputs: Mapping[str, Array]) -> f
 
 def run(model: ir.Model, inputs: Mapping[str, Array]) -> dict[str, Array]:
     """The outputs of `model` by name, from onnxruntime where it is installed, else from the ONNX reference."""
-    proto = ir.to_proto(model)
+    proto = ir.to_proto(ir.external_data.load_to_model(shallow_copy(model)))
     feeds = {value.name: inputs[str(value.name)] for value in model.graph.inputs if value.name in inputs}
     names = [str(value.name) for value in model.graph.outputs]
     try:

@@ -93,4 +93,5 @@ def run_passes(model: ir.Model, passes: Sequence[Pass], log: Log) -> bool:
 
 def _write(model: ir.Model, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    ir.save(model, path)
+    outside = any(isinstance(v.const_value, ir.ExternalTensor) for v in model.graph.initializers.values())
+    ir.save(model, path, external_data=f"{path.name}.data" if outside else None)

@@ -78,7 +78,7 @@ def test_functions_are_inlined_in_branches_too() -> None:
     model = load(onnx.parser.parse_model(WITH_FUNCTIONS.replace("OPSET", str(OPSET))))
     assert not model.functions
     assert {node.domain for node in model.graph.all_nodes()} == {""}
-    x = np.float32([1, 2])
+    x = np.array([1, 2], np.float32)
     results = run(model, {"x": x, "c": np.array(True)})
     np.testing.assert_array_equal(results["y"], 3 * x)
     np.testing.assert_array_equal(results["z"], 2 * x)
@@ -89,7 +89,7 @@ def test_functions_of_another_opset_meet_the_models() -> None:
         g (float[2] x) => (float[2] y) { y = local.root(x) }
         <domain: "local", opset_import: ["" : 13]> root(v) => (r) { r = Sqrt(v) }"""
     model = load(onnx.parser.parse_model(text))
-    np.testing.assert_array_equal(run(model, {"x": np.float32([4, 9])})["y"], [2, 3])
+    np.testing.assert_array_equal(run(model, {"x": np.array([4, 9], np.float32)})["y"], [2, 3])
 
 
 def test_functions_that_call_each_other_are_refused() -> None:

@@ -179,7 +179,7 @@ def test_group_normalization_has_a_scale_for_each_channel() -> None:
     x = np.random.default_rng(0).standard_normal((1, 4, 2)).astype(np.float32)
     groups = x.reshape(1, 2, 4)
     normal = (groups - groups.mean(2, keepdims=True)) / np.sqrt(groups.var(2, keepdims=True) + 1e-5)
-    expected = (normal * np.float32([[1], [3]]) + np.float32([[0], [5]])).reshape(1, 4, 2)
+    expected = (normal * np.array([[1], [3]], np.float32) + np.array([[0], [5]], np.float32)).reshape(1, 4, 2)
     assert relative_error(expected, run(load(proto), {"x": x})["y"]) < 1e-5
 
 
