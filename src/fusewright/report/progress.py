@@ -14,7 +14,6 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
-from rich.text import Text
 
 Report = Callable[[str, int, int], None]
 """Called with the stage, how much of it is done, and how much there is (0: not known)."""
@@ -38,6 +37,6 @@ def progress() -> Iterator[Report]:
         task = bar.add_task("starting", total=None)
 
         def report(stage: str, done: int, total: int) -> None:
-            bar.update(task, description=Text(stage).plain, completed=done, total=total or None)
+            bar.update(task, description=stage, completed=done, total=total or None)
 
         yield report
