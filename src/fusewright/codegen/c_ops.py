@@ -96,6 +96,8 @@ def _stored(dtype: str) -> str:
 def _scalar_cast(source: str, target: str, x: str) -> str:
     if target == "bool":
         return f"({x} != 0)"
+    if target == "f16" and source == "f64":
+        return f"fws_to_f16_f64({x})"
     if target == "f16":
         return f"((_Float16){x})"
     if target == "bf16":

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
+from fusewright.errors import UnsupportedError
+
 DTYPES = {
     ir.DataType.FLOAT: "f32", ir.DataType.DOUBLE: "f64", ir.DataType.FLOAT16: "f16", ir.DataType.BFLOAT16: "bf16",
     ir.DataType.INT8: "i8", ir.DataType.INT16: "i16", ir.DataType.INT32: "i32", ir.DataType.INT64: "i64",
@@ -47,7 +49,9 @@ def shape_of(value: ir.Value) -> tuple[int, ...]:
 def dtype_of(value: ir.Value) -> str:
     """The kernel dtype of a value, as in `kernel.expr`."""
     if value.dtype is None or value.dtype not in DTYPES:
-        raise ValueError(f"value {value.name!r} has dtype {value.dtype}, which kernels do not know")
+        known = ", ".join(d.name.lower() for d in DTYPES)
+        kind = value.dtype.name.lower() if value.dtype is not None else value.type
+        raise UnsupportedError(f"value {value.name!r} is of type {kind}; Fusewright compiles {known}")
     return DTYPES[value.dtype]
 
 

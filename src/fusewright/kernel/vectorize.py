@@ -129,7 +129,7 @@ VECTOR_FORMS: dict[str, frozenset[str]] = {
     **dict.fromkeys(("isnan", "isinf"), REAL),
     **dict.fromkeys(("exp", "expm1", "log", "log1p", "tanh", "erf", "sigmoid", "softplus"), REAL),
     **dict.fromkeys(("div", "pow", "mod", "fmod"), REAL | WHOLE),
-    **dict.fromkeys(("shl", "shr"), frozenset({"u8", "u16", "u32", "u64"})),
+    **dict.fromkeys(("shl", "shr"), WHOLE),
     **dict.fromkeys(("sin", "cos", "tan", "asin", "acos", "atan"), REAL),
     **dict.fromkeys(("sinh", "cosh", "asinh", "acosh", "atanh"), REAL),
 }

@@ -35,6 +35,19 @@ FW_FN uint16_t fws_bf16_bits(float value) {
 }
 FW_FN float fws_bf16_round(float value) { return fws_bf16_value(fws_bf16_bits(value)); }
 
+/* float64 to float16, rounded once: rounding to odd in float32 keeps what decides the second rounding. */
+FW_FN _Float16 fws_to_f16_f64(double x) {
+    float nearest = (float)x;
+    uint32_t bits;
+    __builtin_memcpy(&bits, &nearest, 4);
+    if (x - x == 0 && (double)nearest != x && !(bits & 1)) { /* inexact: the odd neighbour towards x */
+        int away = nearest - nearest == 0 && __builtin_fabs((double)nearest) < __builtin_fabs(x);
+        bits += away ? 1u : bits ? -1u : 0u;
+        __builtin_memcpy(&nearest, &bits, 4);
+    }
+    return (_Float16)nearest;
+}
+
 /* Conversion of what may lie outside the range of int64: saturates, NaN gives the smallest (what x86 gives too). */
 FW_FN int64_t fws_to_i64_f64(double x) {
     return x >= -0x1p63 && x < 0x1p63 ? (int64_t)x : x >= 0x1p63 ? INT64_MAX : INT64_MIN;

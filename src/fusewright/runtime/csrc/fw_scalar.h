@@ -101,6 +101,11 @@ FW_UNSIGNED(FWS_DEFINE_UNSIGNED_POW)
     FW_FN T fws_shl_##S(T a, T b) { return b < 8 * sizeof(T) ? (T)((uint64_t)a << b) : 0; } \
     FW_FN T fws_shr_##S(T a, T b) { return b < 8 * sizeof(T) ? (T)(a >> b) : 0; }
 FW_UNSIGNED(FWS_DEFINE_SHIFT)
+#define FWS_IN_RANGE(T, b) ((b) >= 0 && (b) < 8 * (int)sizeof(T))
+#define FWS_DEFINE_SIGNED_SHIFT(S, T) \
+    FW_FN T fws_shl_##S(T a, T b) { return FWS_IN_RANGE(T, b) ? (T)((uint64_t)a << b) : 0; } \
+    FW_FN T fws_shr_##S(T a, T b) { return FWS_IN_RANGE(T, b) ? (T)(a >> b) : a < 0 ? -1 : 0; }
+FW_SIGNED(FWS_DEFINE_SIGNED_SHIFT)
 
 /* The same for vectors, lane by lane ------------------------------------------------------------------------------ */
 
@@ -118,5 +123,6 @@ FW_UNSIGNED(FW_DEFINE_MODULO)
 FW_SIGNED(FW_DEFINE_DIVISION)
 FW_UNSIGNED(FW_DEFINE_DIVISION)
 FW_UNSIGNED(FW_DEFINE_SHIFT)
+FW_SIGNED(FW_DEFINE_SHIFT)
 
 #endif
