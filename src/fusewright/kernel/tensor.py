@@ -121,6 +121,13 @@ class Source(Tensor):
 
 
 @dataclass(eq=False)
+class Table(Source):
+    """Numbers that an operation computes ahead (positions and weights of a resize): memory like a weight's."""
+
+    array: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+
+@dataclass(eq=False)
 class Literal(Tensor):
     """A single constant, spelled into the kernel; shape is () or all ones."""
 

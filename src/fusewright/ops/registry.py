@@ -11,6 +11,7 @@ from fusewright.ops import (
     logic,
     movement,
     reduction,
+    resize,
     structured,
     view,
 )
@@ -25,6 +26,7 @@ FAMILIES: tuple[tuple[OpDef, ...], ...] = (
     indexing.OPS,
     generate.OPS,
     reduction.OPS,
+    resize.OPS,
     structured.OPS,
     view.OPS,
 )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import onnx_ir as ir
 
 from fusewright.graph.group import Group, dtype_of, elements, shape_of
+from fusewright.graph.site import make_site
 from fusewright.kernel.expr import Buffer
 from fusewright.kernel.loops import Kernel
-from fusewright.kernel.tensor import Literal, Source, Tensor
+from fusewright.kernel.tensor import Literal, Source, Table, Tensor
 from fusewright.ops.opdef import Site
 from fusewright.ops.registry import find
 from fusewright.target.target import Target
@@ -121,6 +123,9 @@ class Task:
         owner = {id(s): v for v, s in self.sources.items()}
         for t in used:
             if isinstance(t, Source) and t.buffer is None:
+                if isinstance(t, Table) and id(t) not in owner:
+                    owner[id(t)] = value = table_value(t)
+                    self.sources[value] = t
                 value = owner[id(t)]
                 t.bind(kernel.buffer(t.dtype, f"x{len(kernel.buffers)}"), self.strides_of(value))
                 operands.append(value)
@@ -132,19 +137,3 @@ class Task:
         buffer = kernel.buffer(dtype_of(value), f"y{len(kernel.buffers)}", "out")
         place.bind(buffer, self.strides_of(value))
         return buffer, place
-
-
-def make_site(node: ir.Node, constants: Mapping[int, np.ndarray]) -> Site:
-    """`node` with these constant inputs, as declarations want to see it."""
-    shapes = tuple(shape_of(o) if o.shape is not None else () for o in node.outputs)
-    dtypes = tuple(dtype_of(o) if o.dtype is not None else "f32" for o in node.outputs)
-    inputs = tuple(
-        None if v is None else (dtype_of(v) if v.dtype is not None else "f32", shape_of(v) if v.shape is not None else ())
-        for v in node.inputs
-    )
-    return Site(node.op_type, attributes_of(node), shapes, dtypes, constants, inputs)
-
-
-def attributes_of(node: ir.Node) -> Mapping[str, object]:
-    """Plain Python values of a node's attributes."""
-    return {name: attribute.value for name, attribute in node.attributes.items()}
