@@ -84,10 +84,15 @@ def check(
     for done, (case, feed) in enumerate(cases.items()):
         if progress:
             progress(f"comparing with {name}: {case}", done, len(cases))
-        expected, got = expected_of(feed), run(feed)
-        outputs = [
-            compare(output, e, g, tolerance) for output, e, g in zip(output_names, expected, got, strict=True)
-        ]
+        try:
+            expected = expected_of(feed)
+        except Exception as error:  # of another package, on a model that we run: nothing to compare with
+            raise UserError(
+                f"{name} cannot run the model on {case}: {str(error).strip()}\n"
+                "choose another reference with --reference, or other inputs with --inputs"
+            ) from error
+        got = run(feed)
+        outputs = [compare(output, e, g, tolerance) for output, e, g in zip(output_names, expected, got, strict=True)]
         results.append(CaseResult(case, tuple(outputs)))
     return CheckResult(name, tuple(results))
 

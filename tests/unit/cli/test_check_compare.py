@@ -101,3 +101,12 @@ def test_a_model_that_onnxruntime_refuses_goes_to_onnx() -> None:
     assert reference_for(proto)[0] == "onnx"
     with pytest.raises(UserError, match=r"onnxruntime: .*BitShift"):
         reference_for(proto, "onnxruntime")
+
+
+def test_a_reference_that_fails_is_no_bug_of_ours() -> None:
+    proto = onnx.parser.parse_model(
+        '<ir_version: 10, opset_import: ["": 21]> g (float[3] x, int64[1] i) => (float[1] y) { y = Gather(x, i) }'
+    )
+    feed = {"x": np.zeros(3, f32), "i": np.array([7])}
+    with pytest.raises(UserError, match=r"(?s)onnxruntime cannot run the model on seed 0: .*--reference"):
+        check(lambda _: [np.zeros(1, f32)], reference_for(proto, "onnxruntime"), ["y"], {"seed 0": feed})
