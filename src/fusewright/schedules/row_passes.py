@@ -78,7 +78,7 @@ def choose_kept(
         if dtype not in (None, t.dtype) or t.dtype == "bool":
             continue  # one kind of scratch: it is the last piece, whose size is not spelled
         users = [p for p in range(len(passes)) if reaches(passes[p], p, t, outputs, stored)]
-        if len(users) > 1 and is_expensive(t, stored):
+        if len(users) > 1 and is_expensive(nest, t, stored):
             stored[id(t)] = users[0]
             passes[users[0]].keep.append(t)
             dtype = t.dtype
@@ -102,8 +102,8 @@ def reaches(one: Pass, number: int, wanted: Tensor, outputs: Sequence[Tensor], s
     return False
 
 
-def is_expensive(root: Tensor, stored: dict[int, int] | None = None) -> bool:
-    """Whether computing it anew costs more than to load it."""
+def is_expensive(nest: Nest, root: Tensor, stored: dict[int, int] | None = None) -> bool:
+    """Whether computing an element anew costs more than to load it; what is one value a row costs nothing."""
     seen: set[int] = set()
     stack: list[Tensor] = [root]
     cheap = 0
@@ -112,6 +112,8 @@ def is_expensive(root: Tensor, stored: dict[int, int] | None = None) -> bool:
         if id(t) in seen or isinstance(t, (Reduced, Source, Literal)) or (stored and id(t) in stored):
             continue
         seen.add(id(t))
+        if t is not root and nest.is_row(t) and not nest.is_full(t):
+            continue
         if isinstance(t, Mapped):
             if t.name not in CHEAP:
                 return True

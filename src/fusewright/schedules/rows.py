@@ -23,7 +23,7 @@ from fusewright.schedules.task import Lowered, Task
 
 ACCUMULATORS = 4  # independent sums: an addition takes about four cycles, and one can start in each
 COMBINE = {"sum": "add", "prod": "mul", "max": "max", "min": "min"}
-EXPENSIVE_FLOP = 10  # what an exponential counts for
+FLOP_EACH = 4  # of one node on one element: several passes, exponentials among them
 PAD = 64  # elements to which a kept row is rounded up
 
 Output = tuple[Tensor, Source]
@@ -40,21 +40,20 @@ def lower_rows(task: Task) -> list[Lowered]:
     kernel = task.kernel("rows")
     operands = task.bind_inputs(kernel, walk(*results))
     places = [task.bind_output(kernel, v)[1] for v in group.outputs]
-    units = emit_rows(kernel, list(zip(results, places, strict=True)))
+    units = emit_rows(kernel, list(zip(results, places, strict=True)), task.threads)
     full = max(elements(t.shape) for t in walk(*results))
-    costly = sum(is_expensive(r) for r in results)
-    flop = full * (2 * len(group.nodes) + EXPENSIVE_FLOP * costly)
+    flop = full * (FLOP_EACH * len(group.nodes))
     return [Lowered(kernel, [*operands, *group.outputs], units, flop=flop)]
 
 
-def emit_rows(kernel: Kernel, outputs: Sequence[Output]) -> int:
-    """Emit the loops that compute `outputs` (tensors and their places); returns the number of units."""
+def emit_rows(kernel: Kernel, outputs: Sequence[Output], threads: int = 1) -> int:
+    """Emit the loops that compute `outputs` (tensors and their places); returns the number of units for `threads`."""
     tensors = [t for t, _ in outputs]
     reductions = [t for t in walk(*tensors) if isinstance(t, Reduced)]
     nest = make_nest(reductions, outputs)
     multiply_by_reciprocals(nest, tensors)
     plan = plan_passes(nest, tensors)
-    return RowKernel(kernel, nest, plan, list(outputs)).emit()
+    return RowKernel(kernel, nest, plan, list(outputs), threads).emit()
 
 
 def identity(kind: str, dtype: str) -> Expr:
@@ -87,6 +86,7 @@ class RowKernel:
     nest: Nest
     plan: RowPlan
     outputs: list[Output]
+    threads: int = 1
     idx: list[Expr] = field(default_factory=list)
     columns: list[Column] = field(default_factory=list)
     current: int = 0
@@ -132,7 +132,7 @@ class RowKernel:
             units *= axis.extent
         lane_axis = None if nest.along or not nest.kept else nest.kept[-1]
         if lane_axis is not None:
-            self.across = self.block_width(lane_axis.extent)
+            self.across = self.block_width(lane_axis.extent, units)
             units *= -(-lane_axis.extent // self.across)
         self.make_scratch()
         with kernel.loop(kernel.hi, "u", start=kernel.lo) as unit:
@@ -155,12 +155,18 @@ class RowKernel:
                 self.block(start, self.extents[lane_axis.dim])
         return units
 
-    def block_width(self, extent: int) -> int:
-        """Lanes of one unit across rows: as many vectors as there are accumulators, fewer for a narrow dimension."""
+    def block_width(self, extent: int, outer: int) -> int:
+        """Lanes of one unit across rows: as many vectors as there are accumulators.
+
+        Fewer for a narrow dimension, and where there would be less than two units for each thread.
+        """
         if not self.vector:
             return 1
         vectors = ACCUMULATORS
-        while vectors > 1 and vectors * self.kernel.lanes > extent:
+        wanted = 2 * self.threads if self.threads > 1 else 1
+        while vectors > 1 and (
+            vectors * self.kernel.lanes > extent or outer * -(-extent // (vectors * self.kernel.lanes)) < wanted
+        ):
             vectors //= 2
         return vectors * self.kernel.lanes
 
@@ -317,7 +323,7 @@ class RowKernel:
         """Steps of the innermost loop taken at once, so that the additions do not wait for each other."""
         if not one.reductions or not self.vector or not self.nest.reduced:
             return 1
-        if any(r.source is not None and is_expensive(r.source) for r in one.reductions) or one.keep:
+        if any(r.source is not None and is_expensive(self.nest, r.source) for r in one.reductions) or one.keep:
             return 1  # the elements take longer than the additions
         return max(1, ACCUMULATORS // (len(self.columns) * len(one.reductions)))
 
