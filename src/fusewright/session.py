@@ -235,4 +235,4 @@ def _checked(port: Port, given: Any) -> np.ndarray:
         wanted_extent = named.setdefault(d, got) if isinstance(d, str) else d
         if wanted_extent is not None and wanted_extent != got:
             raise InputError(f"input {port.name!r} has extent {got} in dimension {i}, expected {d} (shape {text})")
-    return np.ascontiguousarray(array)
+    return np.asarray(array, order="C")  # ascontiguousarray would make a scalar an array of one

@@ -137,3 +137,15 @@ class Task:
         buffer = kernel.buffer(dtype_of(value), f"y{len(kernel.buffers)}", "out")
         place.bind(buffer, self.strides_of(value))
         return buffer, place
+
+
+def table_value(table: Table) -> ir.Value:
+    """A constant of the graph's kind; equal tables have equal names, so that they are stored once."""
+    array = np.ascontiguousarray(table.array)
+    digest = hashlib.sha256(f"{array.dtype} {array.shape}".encode() + array.tobytes()).hexdigest()
+    return ir.Value(
+        name=f"fusewright.table.{digest}",
+        shape=ir.Shape(array.shape),
+        type=ir.TensorType(ir.DataType.from_numpy(array.dtype)),
+        const_value=ir.Tensor(array),
+    )
