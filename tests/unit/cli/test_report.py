@@ -112,7 +112,7 @@ def test_numbers(text: str, expected: str) -> None:
 
 
 def test_summaries_of_arrays(capsys: pytest.CaptureFixture[str]) -> None:
-    arrays = [
+    arrays: list[np.ndarray] = [
         np.array([1.0, np.nan, 3.0, np.inf], np.float32),
         np.zeros((0, 2), np.int64),
         np.array([1.5], ml_dtypes.bfloat16),
