@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import onnx
 import onnx_ir as ir
 
 from fusewright.frontend.onnx import load as load_onnx
+from fusewright.graph.blockers import ValueDependentError
 from fusewright.passes.pipeline import optimize
 from fusewright.runtime.build import Progress
 from fusewright.session import Session, port_of
@@ -48,5 +50,6 @@ def compile(
     given = {n: tuple(int(d) for d in s) for n, s in (shapes or {}).items()}
     bound = {p.name: given.get(p.name, p.shape) for p in session.inputs}
     if all(isinstance(d, int) for s in bound.values() for d in s):
-        session.prepare({n: [int(d) for d in s if isinstance(d, int)] for n, s in bound.items()})
+        with contextlib.suppress(ValueDependentError):  # a shape follows from an input's values: the first call plans
+            session.prepare({n: [int(d) for d in s if isinstance(d, int)] for n, s in bound.items()})
     return session

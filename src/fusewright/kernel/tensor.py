@@ -16,6 +16,7 @@ from fusewright.kernel import expr as E
 from fusewright.kernel.expr import Buffer, Expr, Load, arg, index
 
 Index = tuple[Expr, ...]
+SPELLED = 4  # broadcasts, vectors, and interleaved elements
 
 
 @dataclass(eq=False)
@@ -103,10 +104,10 @@ class Source(Tensor):
     offset: Expr | None = None
 
     def bind(self, buffer: Buffer, strides: Sequence[int]) -> None:
-        """Strides of 0 and 1 are spelled into the kernel, others are passed when it is called."""
+        """Strides up to SPELLED shape the loops and are spelled into the kernel, others are passed when it is called."""
         self.buffer = buffer
         self.strides = tuple(
-            index(s) if s in (0, 1) or d == 1 else arg(s) for s, d in zip(strides, self.shape, strict=True)
+            index(s) if 0 <= s <= SPELLED or d == 1 else arg(s) for s, d in zip(strides, self.shape, strict=True)
         )
         self._memo.clear()
 

@@ -7,42 +7,61 @@ from collections.abc import Sequence
 from fusewright.ops.opdef import Alias, Site, Strides
 
 
+def matched_runs(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int]]] | None:
+    """Runs of old dimensions and the runs of new ones that hold the same elements (extents of 1 belong to none)."""
+    left = [d for d, e in enumerate(old) if e != 1]
+    right = [d for d, e in enumerate(new) if e != 1]
+    runs: list[tuple[list[int], list[int]]] = []
+    while left and right:
+        run = ([left.pop(0)], [right.pop(0)])
+        size_old, size_new = old[run[0][0]], new[run[1][0]]
+        while size_old != size_new:
+            side, pool, extents = (0, left, old) if size_old < size_new else (1, right, new)
+            if not pool:
+                return None
+            dim = pool.pop(0)
+            run[side].append(dim)
+            if side == 0:
+                size_old *= extents[dim]
+            else:
+                size_new *= extents[dim]
+        runs.append(run)
+    return None if left or right else runs
+
+
 def reshaped(site: Site, shape: Sequence[int], strides: Strides) -> Alias | None:
     """The same elements in row-major order under other extents, if the strides allow it.
 
-    Runs of old dimensions are matched with runs of new ones of the same size; a run of several old dimensions must be
-    walked evenly (outer stride = inner stride x inner extent).
+    A run of several old dimensions must be walked evenly (outer stride = inner stride x inner extent).
     """
     new = site.shape
-    old = [(d, s) for d, s in zip(shape, strides, strict=True) if d != 1]
-    result = [0] * len(new)
-    i = j = 0
-    wanted = [k for k, d in enumerate(new) if d != 1]
-    while i < len(old) and j < len(wanted):
-        i_end, j_end = i + 1, j + 1
-        size_old, size_new = old[i][0], new[wanted[j]]
-        while size_old != size_new:
-            if size_old < size_new:
-                if i_end == len(old):
-                    return None
-                size_old *= old[i_end][0]
-                i_end += 1
-            else:
-                if j_end == len(wanted):
-                    return None
-                size_new *= new[wanted[j_end]]
-                j_end += 1
-        for k in range(i, i_end - 1):
-            if old[k][1] != old[k + 1][1] * old[k + 1][0]:
-                return None
-        step = old[i_end - 1][1]
-        for k in range(j_end - 1, j - 1, -1):
-            result[wanted[k]] = step
-            step *= new[wanted[k]]
-        i, j = i_end, j_end
-    if i < len(old) or j < len(wanted):
+    runs = matched_runs(shape, new)
+    if runs is None:
         return None
+    result = [0] * len(new)
+    for old_dims, new_dims in runs:
+        for outer, inner in zip(old_dims, old_dims[1:], strict=False):
+            if strides[outer] != strides[inner] * shape[inner]:
+                return None
+        step = strides[old_dims[-1]]
+        for d in reversed(new_dims):
+            result[d] = step
+            step *= new[d]
     return Alias(tuple(result))
+
+
+def order_after_reshape(old: Sequence[int], strides: Strides, new: Sequence[int]) -> tuple[int, ...] | None:
+    """The order of the new dimensions in memory that comes closest to how the old ones lie: copies stay sequential."""
+    runs = matched_runs(old, new)
+    if runs is None:
+        return None
+    runs = sorted(runs, key=lambda run: -min(strides[d] for d in run[0]))
+    moving = [d for _, dims in runs for d in dims]
+    places = sorted(moving)
+    order = list(range(len(new)))
+    for place, d in zip(places, moving, strict=True):
+        order[place] = d
+    return tuple(order)
 
 
 def transposed(site: Site, shape: Sequence[int], strides: Strides) -> Alias | None:

@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 import onnx_ir as ir
 
 from fusewright.graph.group import Group, dtype_of, elements, shape_of
+from fusewright.graph.site import site_of
 from fusewright.kernel.expr import SIZES
+from fusewright.ops.alias import order_after_reshape
 from fusewright.ops.opdef import Kind, Strides
+from fusewright.ops.registry import find
 from fusewright.plan.program import Space
 
 
@@ -72,6 +75,12 @@ class StorageMap:
             return wanted
         if group.kind in (Kind.CONTRACTION.value, Kind.WINDOW.value) and is_spatial(group.anchor, value):
             return channels_last(rank)
+        if group.kind == Kind.VIEW.value:  # a view that needs a copy after all
+            source = group.inputs[0]
+            if source in self.storages:
+                order = order_after_reshape(shape_of(source), self.storages[source].strides, shape)
+                if order is not None:
+                    return order
         if group.kind in (Kind.ELEMENTWISE.value, Kind.REDUCTION.value, Kind.MOVEMENT.value, Kind.CUSTOM.value):
             best, size = None, 0
             for v in group.inputs:
@@ -101,17 +110,33 @@ def merge_order(ranked: list[int], rank: int) -> tuple[int, ...]:
 
 def is_spatial(anchor: ir.Node, value: ir.Value) -> bool:
     """Whether dimension 1 holds channels and the rest space, as in convolution and pooling (not in matmul)."""
-    return anchor.op_type not in ("MatMul", "Gemm") and len(shape_of(value)) >= 3
+    definition = find(anchor.domain, anchor.op_type)
+    by_channel = definition is not None and (definition.channels or definition.kind is Kind.WINDOW)
+    return by_channel and len(shape_of(value)) >= 3
 
 
 def transposed_use(value: ir.Value) -> tuple[int, ...] | None:
-    """The permutation of the one transposition that reads `value`, if nothing else does."""
+    """The permutation of the one transposition that reads `value`, if nothing else does.
+
+    A transposition is a view whose result walks row-major memory in another order of the same dimensions.
+    """
     uses = list(value.uses())
-    if len(uses) != 1 or uses[0].node.op_type != "Transpose" or value.is_graph_output():
+    if len(uses) != 1 or value.is_graph_output():
         return None
-    perm = uses[0].node.attributes.get("perm")
-    rank = len(shape_of(value))
-    return tuple(int(d) for d in perm.value) if perm is not None else tuple(reversed(range(rank)))
+    node = uses[0].node
+    definition = find(node.domain, node.op_type)
+    if definition is None or definition.alias is None or uses[0].idx != 0:
+        return None
+    shape = shape_of(value)
+    made = definition.alias(site_of(node), shape, row_major(shape))
+    if made is None or len(made.strides) != len(shape):
+        return None
+    dims = {stride: d for d, stride in enumerate(row_major(shape)) if shape[d] != 1}
+    moved = [dims.get(s) for s, d in zip(made.strides, shape_of(node.outputs[0]), strict=True) if d != 1]
+    ranked = [d for d in moved if d is not None]
+    if len(ranked) != len(dims) or len(moved) != len(ranked) or ranked == sorted(ranked):
+        return None
+    return merge_order(ranked, len(shape))
 
 
 def byte_size(value: ir.Value) -> int:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from fusewright.errors import InternalError
 from fusewright.ops.opdef import Kind
 from fusewright.ops.registry import find
-from fusewright.schedules import contract
-from fusewright.schedules.pointwise import lower_pointwise
+from fusewright.schedules import concat, contract, conv, group_normalization, pool, scan
+from fusewright.schedules.pointwise import lower_pointwise, lower_view
+from fusewright.schedules.rows import lower_rows
 from fusewright.schedules.task import Lowered, Task
 
 Schedule = Callable[[Task], list[Lowered]]
@@ -16,11 +17,17 @@ Schedule = Callable[[Task], list[Lowered]]
 BY_KIND: Mapping[str, Schedule] = {
     Kind.ELEMENTWISE.value: lower_pointwise,
     Kind.MOVEMENT.value: lower_pointwise,
-    Kind.VIEW.value: lower_pointwise,
+    Kind.VIEW.value: lower_view,
+    Kind.REDUCTION.value: lower_rows,
 }
 
 BY_NAME: Mapping[str, Schedule] = {
     **contract.SCHEDULES,
+    **conv.SCHEDULES,
+    **pool.SCHEDULES,
+    **concat.SCHEDULES,
+    **group_normalization.SCHEDULES,
+    **scan.SCHEDULES,
 }
 
 

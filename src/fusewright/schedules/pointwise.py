@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from fusewright.graph.group import elements, shape_of
+from fusewright.graph.group import dtype_of, elements, shape_of
 from fusewright.kernel.expr import Expr, Var, arg, index, minimum
 from fusewright.kernel.loops import Kernel
 from fusewright.kernel.tensor import Moved, Source, Tensor, walk
 from fusewright.kernel.vectorize import Vectorizer, vectorizable
+from fusewright.ops.alias import reshaped
+from fusewright.ops.opdef import Site
+from fusewright.ops.registry import find
 from fusewright.schedules.task import Lowered, Strides, Task
 
+NARROW = 4  # an innermost extent up to which a vector would be mostly empty
 CHUNK = 2048  # elements in a unit of a one-dimensional loop: large beside a call, small beside a thread's share
 
 
@@ -86,6 +90,31 @@ def lower_one_shape(task: Task) -> list[Lowered]:
     return [Lowered(kernel, operands, units, flop=elements(shape) * max(1, len(group.nodes)))]
 
 
+def lower_view(task: Task) -> list[Lowered]:
+    """A view that memory does not allow: a copy, walked in the operand's dimensions where those of the result split so."""
+    group = task.group
+    source, result = group.inputs[0], group.outputs[0]
+    shape, out_shape = shape_of(source), shape_of(result)
+    node = group.anchor
+    definition = find(node.domain, node.op_type)
+    if definition is None or definition.alias is not reshaped or len(group.nodes) > 1:
+        return lower_pointwise(task)
+    inverse = Site(node.op_type, {}, (shape,), (dtype_of(source),))
+    strides = reshaped(inverse, out_shape, task.strides_of(result))
+    if strides is None:
+        return lower_pointwise(task)
+    kernel = task.kernel("copy")
+    tensor = task.tensor(source)
+    operands = task.bind_inputs(kernel, [tensor])
+    target = Source(shape, dtype_of(result), name="y")
+    buffer = kernel.buffer(dtype_of(result), "y", "out")
+    target.bind(buffer, strides.strides)
+    order = memory_order(strides.strides, shape)
+    axes = merge_axes(order, shape, [task.strides_of(source), strides.strides])
+    units = emit_loops(kernel, axes, len(shape), [(tensor, (buffer, target))])
+    return [Lowered(kernel, [*operands, result], units, flop=elements(shape))]
+
+
 Placed = list[tuple[Tensor, tuple[object, Source]]]
 
 
@@ -100,7 +129,8 @@ def emit_loops(kernel: Kernel, axes: list[Axis], rank: int, outputs: Placed) -> 
         stop = kernel.let(minimum(kernel.hi * chunk, extent), "stop")
         emit_inner(kernel, idx, inner.dim, start, kernel.let(stop - start, "length"), outputs)
         return -(-inner.extent // CHUNK)
-    outer = axes[:-1]
+    narrow = inner.extent <= NARROW and axes[-2].extent > inner.extent
+    outer = axes[:-2] if narrow else axes[:-1]
     units = 1
     for axis in outer:
         units *= axis.extent
@@ -110,9 +140,24 @@ def emit_loops(kernel: Kernel, axes: list[Axis], rank: int, outputs: Placed) -> 
             size = arg(axis.extent)
             idx[axis.dim] = kernel.let(rest % size, f"i{axis.dim}")
             rest = kernel.let(rest // size, "rest")
-        idx[outer[0].dim] = rest
-        emit_inner(kernel, idx, inner.dim, index(0), extent, outputs)
+        if outer:
+            idx[outer[0].dim] = rest
+        if narrow:
+            emit_narrow(kernel, idx, axes[-2], inner, outputs)
+        else:
+            emit_inner(kernel, idx, inner.dim, index(0), extent, outputs)
     return units
+
+
+def emit_narrow(kernel: Kernel, idx: list[Expr], wide: Axis, narrow: Axis, outputs: Placed) -> None:
+    """A short innermost dimension spelled out inside a loop over the next: the C compiler interleaves its vectors."""
+    with kernel.loop(arg(wide.extent), "i") as i:
+        for j in range(narrow.extent):
+            place = list(idx)
+            place[wide.dim], place[narrow.dim] = i, index(j)
+            for tensor, (_, target) in outputs:
+                where = target.at(tuple(place))
+                kernel.store(target.buffer, where.index, tensor.at(tuple(place)))  # type: ignore[arg-type, attr-defined]
 
 
 def emit_inner(kernel: Kernel, idx: list[Expr], dim: int, start: Expr, length: Expr, outputs: Placed) -> None:
