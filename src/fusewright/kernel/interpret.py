@@ -58,7 +58,7 @@ def interpret(
 def scratch_arrays(buffers: Sequence[Buffer], total: int) -> dict[Buffer, Array]:
     """Each scratch buffer reaches to where the next begins; floats start as NaN, all else as a striking value."""
     memory = np.full(total, 0xFF, np.uint8)
-    ends = [*(b.offset for b in buffers[1:]), total]
+    ends = [*(b.offset for b in buffers), total][1:]
     return {
         b: memory[b.offset : b.offset + (end - b.offset) // SIZES[b.dtype] * SIZES[b.dtype]].view(NUMPY[b.dtype])
         for b, end in zip(buffers, ends, strict=True)

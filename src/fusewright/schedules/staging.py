@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from fusewright.errors import InternalError
 from fusewright.kernel.expr import Buffer, Expr, Op, arg, const, index
 from fusewright.kernel.loops import Kernel
 from fusewright.kernel.tensor import Source
@@ -11,6 +13,21 @@ from fusewright.kernel.vectorize import Vectorizer
 from fusewright.schedules.geometry import Geometry
 from fusewright.schedules.product import Product, Staging
 from fusewright.schedules.task import Task
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One spatial dimension: the input's extent, and how the filter slides along it."""
+
+    size: int
+    kernel: int = 1
+    stride: int = 1
+    dilation: int = 1
+    pad: int = 0
+
+    def reach(self, outputs: int) -> int:
+        """The input positions, border included, that `outputs` neighbouring outputs read."""
+        return (outputs - 1) * self.stride + (self.kernel - 1) * self.dilation + 1
 
 
 def conv_staging(
@@ -24,120 +41,140 @@ def conv_staging(
     merge_x: bool,
 ) -> Staging:
     """Scratch holds [depth taps][rows][padded width][channels of the group]."""
-    spatial = len(kernel_shape)
-    shape = left.shape
-    rank = len(shape)
-    fixed = product.fixed
-    out_x = product.x.extent
-    s_x, d_x, p_x = geometry.strides[-1], geometry.dilations[-1], geometry.pads_begin[-1]
-    width = (out_x - 1) * s_x + (kernel_shape[-1] - 1) * d_x + 1
-    has_y = spatial >= 2
-    s_y, d_y, p_y = (geometry.strides[-2], geometry.dilations[-2], geometry.pads_begin[-2]) if has_y else (1, 1, 0)
-    k_y = kernel_shape[-2] if has_y else 1
-    planes = kernel_shape[0] if spatial == 3 else 1
-
-    def ext(value: int) -> Expr:
-        return index(value) if fixed else arg(value)
-
-    def rows_for(count: int) -> int:
-        return (count - 1) * s_y + (k_y - 1) * d_y + 1
-
-    row_step = ext(width * ci)
-    by_y = product.y.extent > 1
-    # rows of one plane: all that a block needs; the planes of a 3-D filter follow each other
-    plane_rows = rows_for(product.y.extent) if by_y else rows_for(1)
-    plane_step = ext(plane_rows * width * ci)
-
-    def elements_for(count: int) -> int:
-        rows = plane_rows if planes > 1 else rows_for(count if by_y else 1)
-        return planes * rows * width * ci
-
-    in_y, in_x = (shape[-2] if has_y else 1), shape[-1]
-    before = min(p_x, width)
-    inside = max(0, min(in_x, width - p_x))
-    contiguous = (
-        groups == 1
-        and task.strides_of(task.group.anchor.inputs[0])[1] == 1
-        and (  # type: ignore[index, arg-type]
-            task.strides_of(task.group.anchor.inputs[0])[rank - 1] == ci  # type: ignore[arg-type]
+    operand = task.group.anchor.inputs[0]
+    if operand is None:
+        raise InternalError("a convolution without an input")
+    strides = task.strides_of(operand)
+    sides = [
+        _Side(*of_dim)
+        for of_dim in zip(
+            left.shape[2:], kernel_shape, geometry.strides, geometry.dilations, geometry.pads_begin, strict=True
         )
-    )
+    ]
+    z = sides[0] if len(sides) == 3 else None
+    y = sides[-2] if len(sides) >= 2 else None
+    layout = "pixels" if strides[1] == 1 else "planes"
+    if layout == "pixels" and groups == 1 and strides[-1] == ci:
+        layout = "rows"
+    return _ConvStage(product, left, ci, z, y, sides[-1], layout).staging(merge_x)
 
-    def zero(kernel: Kernel, scratch: Buffer, at: Expr, count: Expr) -> None:
-        def body(lane: Expr, vectorize: Vectorizer) -> None:
-            kernel.store_lanes(scratch, at + lane, const(0, scratch.dtype), vectorize)
 
-        kernel.vector_loop(count, body)
+class _ConvStage:
+    """`layout` is how the channels of an input lie: `rows` channels last without gaps (one copy a row), `pixels` side
+    by side (one copy a pixel), `planes` apart (element by element)."""
 
-    def fill(kernel: Kernel, scratch: Buffer, outer: Sequence[Expr], y0: Expr, y1: Expr) -> None:
-        n: Expr = index(0)
-        first_channel: Expr = index(0)
-        depth: Expr = index(0)
-        for i, loop in zip(outer, product.outer, strict=True):
+    def __init__(
+        self, product: Product, left: Source, ci: int, z: _Side | None, y: _Side | None, x: _Side, layout: str
+    ) -> None:
+        self.product, self.left, self.ci, self.layout = product, left, ci, layout
+        self.z, self.y, self.x = z, y or _Side(1), x
+        self.has_y = y is not None
+        self.by_y = product.y.extent > 1
+        self.planes = z.kernel if z is not None else 1
+        self.width = x.reach(product.x.extent)
+        self.before = min(x.pad, self.width)
+        self.inside = max(0, min(x.size, self.width - x.pad))
+        self.row_step = self.ext(self.width * ci)
+        # rows of one plane: all that a block needs; the planes of a 3-D filter follow each other
+        self.plane_rows = self.y.reach(product.y.extent if self.by_y else 1)
+        self.plane_step = self.ext(self.plane_rows * self.width * ci)
+
+    def ext(self, value: int) -> Expr:
+        return index(value) if self.product.fixed else arg(value)
+
+    def staging(self, merge_x: bool) -> Staging:
+        taps: list[Expr] = []
+        if self.z is not None:
+            taps.append(self.plane_step)
+        if self.has_y:
+            taps.append(self.row_step * self.y.dilation)
+        if not merge_x:
+            taps.append(index(self.ci * self.x.dilation))
+        x_step = index(self.x.stride * self.ci)
+        return Staging(self.fill, self.row_step * self.y.stride, x_step, tuple(taps), self.elements_for)
+
+    def elements_for(self, count: int) -> int:
+        """Elements of scratch for `count` rows of the result."""
+        rows = self.plane_rows if self.planes > 1 else self.y.reach(count if self.by_y else 1)
+        return self.planes * rows * self.width * self.ci
+
+    def fill(self, kernel: Kernel, scratch: Buffer, outer: Sequence[Expr], y0: Expr, y1: Expr) -> None:
+        n, first_channel, depth = self.outer_place(outer)
+        y = self.y
+        rows: Expr = index(y.reach(1))
+        if self.by_y:
+            rows = (y1 - y0 - 1) * y.stride + y.reach(1)
+        rows = kernel.let(rows, "rows")
+        with kernel.loop(self.planes, "plane") as plane, kernel.loop(rows, "row") as row:
+            at = kernel.let(plane * self.plane_step + row * self.row_step, "at")
+            in_row = kernel.let((y0 * y.stride if self.by_y else index(0)) + row - y.pad, "in_y")
+            inside = _both(in_row >= 0, in_row < self.ext(y.size))
+            where: list[Expr] = [n, index(0)]
+            if self.z is not None:
+                z = self.z
+                in_plane = kernel.let(depth * z.stride + plane * z.dilation - z.pad, "in_z")
+                inside = _both(inside, _both(in_plane >= 0, in_plane < self.ext(z.size)))
+                where.append(in_plane)
+            if self.has_y:
+                where.append(in_row)
+            with kernel.when(inside):
+                self.padded_row(kernel, scratch, at, where, first_channel)
+            with kernel.otherwise():
+                _zero(kernel, scratch, at, self.row_step)
+
+    def outer_place(self, outer: Sequence[Expr]) -> tuple[Expr, Expr, Expr]:
+        """Of this block: its image, the first channel of its group, its depth."""
+        n = first_channel = depth = index(0)
+        for i, loop in zip(outer, self.product.outer, strict=True):
             if loop.dim == 0:
                 n = i
             elif loop.dim == -2:
-                first_channel = i * ci
-            elif loop.dim == 2 and spatial == 3:
+                first_channel = i * self.ci
+            elif loop.dim == 2 and self.z is not None:
                 depth = i
-        rows: Expr = (y1 - y0 - 1) * s_y + ((k_y - 1) * d_y + 1) if by_y else index(rows_for(1))
-        rows = kernel.let(rows, "rows")
-        with kernel.loop(planes, "plane") as plane, kernel.loop(rows, "row") as row:
-            at = kernel.let(plane * plane_step + row * row_step, "at")
-            in_row = kernel.let((y0 * s_y if by_y else index(0)) + row - p_y, "in_y")
-            inside_y = Op("bool", False, "and", (in_row >= 0, in_row < ext(in_y)))
-            where: list[Expr] = [n, index(0)]
-            if spatial == 3:
-                in_plane = kernel.let(
-                    depth * geometry.strides[0] + plane * geometry.dilations[0] - geometry.pads_begin[0], "in_z"
-                )
-                inside_y = Op(
-                    "bool",
-                    False,
-                    "and",
-                    (inside_y, Op("bool", False, "and", (in_plane >= 0, in_plane < ext(shape[2])))),
-                )
-                where.append(in_plane)
-            if has_y:
-                where.append(in_row)
-            with kernel.when(inside_y):
-                if before:
-                    zero(kernel, scratch, at, index(before * ci))
-                copy_row(kernel, scratch, at, where, first_channel)
-                end = before + inside
-                if width > end or not fixed:
-                    zero(kernel, scratch, at + ext(end * ci), ext((width - end) * ci))
-            with kernel.otherwise():
-                zero(kernel, scratch, at, row_step)
+        return n, first_channel, depth
 
-    def copy_row(kernel: Kernel, scratch: Buffer, at: Expr, where: list[Expr], first_channel: Expr) -> None:
-        if contiguous:
+    def padded_row(self, kernel: Kernel, scratch: Buffer, at: Expr, where: list[Expr], first_channel: Expr) -> None:
+        ci = self.ci
+        if self.before:
+            _zero(kernel, scratch, at, index(self.before * ci))
+        self.copy_row(kernel, scratch, at, where, first_channel)
+        end = self.before + self.inside
+        if self.width > end or not self.product.fixed:
+            _zero(kernel, scratch, at + self.ext(end * ci), self.ext((self.width - end) * ci))
+
+    def copy_row(self, kernel: Kernel, scratch: Buffer, at: Expr, where: list[Expr], first_channel: Expr) -> None:
+        left, ci, before = self.left, self.ci, self.before
+        n, _, *above = where
+        if self.layout == "rows":
 
             def flat(lane: Expr, vectorize: Vectorizer) -> None:
-                # channels-last rows lie in one piece: the channel index runs over the whole row
-                source = left.at((where[0], lane, *where[2:], index(0)))
-                kernel.store_lanes(scratch, at + before * ci + lane, source, vectorize)
+                # the index that steps by one runs over the whole row: channels, or pixels of the only channel
+                place = (lane, *above, index(0)) if ci > 1 else (index(0), *above, lane)
+                kernel.store_lanes(scratch, at + before * ci + lane, left.at((n, *place)), vectorize)
 
-            kernel.vector_loop(ext(inside * ci), flat)
+            kernel.vector_loop(self.ext(self.inside * ci), flat)
             return
-        if task.strides_of(task.group.anchor.inputs[0])[1] == 1:  # type: ignore[arg-type]
-            with kernel.loop(ext(inside), "ix") as ix:
+        if self.layout == "pixels":
+            with kernel.loop(self.ext(self.inside), "ix") as ix:
 
                 def pixel(lane: Expr, vectorize: Vectorizer) -> None:
-                    source = left.at((where[0], first_channel + lane, *where[2:], ix))
+                    source = left.at((n, first_channel + lane, *above, ix))
                     kernel.store_lanes(scratch, at + (ix + before) * ci + lane, source, vectorize)
 
                 kernel.vector_loop(index(ci), pixel)
             return
-        with kernel.loop(ci, "c") as c, kernel.loop(ext(inside), "ix") as ix:
-            source = left.at((where[0], first_channel + c, *where[2:], ix))
+        with kernel.loop(ci, "c") as c, kernel.loop(self.ext(self.inside), "ix") as ix:
+            source = left.at((n, first_channel + c, *above, ix))
             kernel.store(scratch, at + (ix + before) * ci + c, source)
 
-    tap_steps: list[Expr] = []
-    if spatial == 3:
-        tap_steps.append(plane_step)
-    if has_y:
-        tap_steps.append(row_step * d_y)
-    if not merge_x:
-        tap_steps.append(index(ci * d_x))
-    return Staging(fill, row_step * s_y, index(s_x * ci), tuple(tap_steps), elements_for)
+
+def _both(a: Expr, b: Expr) -> Expr:
+    return Op("bool", False, "and", (a, b))
+
+
+def _zero(kernel: Kernel, scratch: Buffer, at: Expr, count: Expr) -> None:
+    def body(lane: Expr, vectorize: Vectorizer) -> None:
+        kernel.store_lanes(scratch, at + lane, const(0, scratch.dtype), vectorize)
+
+    kernel.vector_loop(count, body)
