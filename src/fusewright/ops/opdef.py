@@ -101,6 +101,9 @@ class OpDef:
     `lower`: a schedule knows them by `schedule`.
     VIEW operations say by `alias(site, shape, strides)` of their first operand where their result lies in its memory.
     `supports(site)` gives None, or the reason why this use is not supported.
+    REDUCTION operations say by `axes(site)` which dimensions of their first operand they reduce.
+    `channels` tells that dimension 1 holds channels and the rest space: results lie channels last in memory.
+    `epilogue` tells that a CUSTOM schedule takes the elementwise work that follows.
     """
 
     name: str
@@ -111,3 +114,6 @@ class OpDef:
     supports: Callable[[Site], str | None] = lambda site: None
     alias: Callable[[Site, Sequence[int], Strides], Alias | None] | None = None
     domain: str = ""
+    axes: Callable[[Site], tuple[int, ...]] | None = None
+    channels: bool = False
+    epilogue: bool = False

@@ -73,6 +73,43 @@ def log_sum_exp(x: Tensor, axes: Sequence[int]) -> Tensor:
     return map_("log", reduce("sum", map_("exp", x - top), axes)) + top
 
 
+# -- which dimensions does it reduce? ------------------------------------------------------------------------------
+
+Axes = Callable[[Site], tuple[int, ...]]
+
+
+def operand_rank(site: Site) -> int:
+    first = site.inputs[0] if site.inputs else None
+    return len(site.shape) if first is None else len(first[1])
+
+
+def one_axis(default: int) -> Axes:
+    """The attribute `axis`."""
+
+    def axes(site: Site) -> tuple[int, ...]:
+        rank = operand_rank(site)
+        return (int(site.get("axis", default)) % rank,) if rank else ()
+
+    return axes
+
+
+def last_axes(site: Site) -> tuple[int, ...]:
+    """From the attribute `axis` to the end."""
+    rank = operand_rank(site)
+    return tuple(range(int(site.get("axis", -1)) % rank, rank)) if rank else ()
+
+
+def spatial_axes(site: Site) -> tuple[int, ...]:
+    """All but batch and channels."""
+    return tuple(range(2, operand_rank(site)))
+
+
+def named_axes(site: Site) -> tuple[int, ...]:
+    """The attribute `axes` of MeanVarianceNormalization."""
+    rank = operand_rank(site)
+    return tuple(sorted({int(a) % rank for a in site.get("axes", [0, 2, 3])})) if rank else ()
+
+
 def reduce_axes(site: Site, rank: int) -> list[int]:
     """The axes of a Reduce operation: an input, an attribute in old opsets, all when none are named."""
     given = site.ints(1)
@@ -88,7 +125,11 @@ def reducing(name: str, body: Body) -> OpDef:
         axes = reduce_axes(site, len(x.shape))
         return cast(reshape_ones(body(wide(x), axes), site.shape), site.dtype)
 
-    return OpDef(name, Kind.REDUCTION, lower, constants=(1,))
+    def axes_of(site: Site) -> tuple[int, ...]:
+        rank = operand_rank(site)
+        return tuple(sorted({a % rank for a in reduce_axes(site, rank)})) if rank else ()
+
+    return OpDef(name, Kind.REDUCTION, lower, constants=(1,), axes=axes_of)
 
 
 def spatial(name: str, body: Callable[[Site, Tensor, Sequence[int]], Tensor]) -> OpDef:
@@ -97,7 +138,7 @@ def spatial(name: str, body: Callable[[Site, Tensor, Sequence[int]], Tensor]) ->
     def lower(site: Site, x: Tensor) -> Tensor:
         return cast(body(site, wide(x), range(2, len(x.shape))), site.dtype)
 
-    return OpDef(name, Kind.REDUCTION, lower)
+    return OpDef(name, Kind.REDUCTION, lower, axes=spatial_axes)
 
 
 def norm(x: Tensor, axes: Sequence[int], p: int) -> Tensor:
@@ -157,7 +198,7 @@ def arg_extreme(name: str, kind: str) -> OpDef:
         found = extreme_place(x, kind, axis, bool(site.get("select_last_index", 0)))
         return cast(reshape_ones(found, site.shape), "i64")
 
-    return OpDef(name, Kind.REDUCTION, lower)
+    return OpDef(name, Kind.REDUCTION, lower, axes=one_axis(0))
 
 
 def hardmax(site: Site, x: Tensor) -> Tensor:
@@ -256,16 +297,16 @@ OPS = (
     spatial("GlobalAveragePool", lambda site, x, axes: mean(x, axes)),
     spatial("GlobalMaxPool", lambda site, x, axes: reduce("max", x, axes)),
     spatial("GlobalLpPool", lambda site, x, axes: norm(x, axes, int(site.get("p", 2)))),
-    OpDef("Softmax", Kind.REDUCTION, softmax),
-    OpDef("LogSoftmax", Kind.REDUCTION, log_softmax),
+    OpDef("Softmax", Kind.REDUCTION, softmax, axes=one_axis(-1)),
+    OpDef("LogSoftmax", Kind.REDUCTION, log_softmax, axes=one_axis(-1)),
     arg_extreme("ArgMax", "max"),
     arg_extreme("ArgMin", "min"),
-    OpDef("Hardmax", Kind.REDUCTION, hardmax),
-    OpDef("LayerNormalization", Kind.REDUCTION, layer_normalization),
-    OpDef("RMSNormalization", Kind.REDUCTION, rms_normalization),
-    OpDef("InstanceNormalization", Kind.REDUCTION, instance_normalization),
-    OpDef("MeanVarianceNormalization", Kind.REDUCTION, mean_variance_normalization),
-    OpDef("LpNormalization", Kind.REDUCTION, lp_normalization),
+    OpDef("Hardmax", Kind.REDUCTION, hardmax, axes=one_axis(-1)),
+    OpDef("LayerNormalization", Kind.REDUCTION, layer_normalization, axes=last_axes),
+    OpDef("RMSNormalization", Kind.REDUCTION, rms_normalization, axes=last_axes),
+    OpDef("InstanceNormalization", Kind.REDUCTION, instance_normalization, axes=spatial_axes),
+    OpDef("MeanVarianceNormalization", Kind.REDUCTION, mean_variance_normalization, axes=named_axes),
+    OpDef("LpNormalization", Kind.REDUCTION, lp_normalization, axes=one_axis(-1)),
     OpDef("BatchNormalization", Kind.ELEMENTWISE, batch_normalization, supports=only_inference),
     OpDef("GroupNormalization", Kind.CUSTOM, schedule="group_normalization"),
     OpDef("CumSum", Kind.CUSTOM, constants=(1,), schedule="scan"),

@@ -19,7 +19,7 @@ import re
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +65,6 @@ def run_passes(model: ir.Model, passes: Sequence[Pass], log: Log) -> bool:
     FUSEWRIGHT_DEBUG=1 prints names and times to stderr, 2 also the graph after each change, 3 also decisions.
     FUSEWRIGHT_DUMP=DIR writes NN-pass.onnx after each change.
     """
-    debug, dump = settings().debug, settings().dump
     changed_any = False
     for step in passes:
         if isinstance(step, Repeat):  # its members report for themselves
@@ -77,18 +76,28 @@ def run_passes(model: ir.Model, passes: Sequence[Pass], log: Log) -> bool:
             changed = step.run(model, log)
         seconds = time.perf_counter() - start
         changed_any |= changed
+        report_step(step.name, lambda: model, log, seen, seconds, changed)
+    return changed_any
+
+
+def report_step(
+    name: str, model: Callable[[], ir.Model], log: Log, seen: int, seconds: float, changed: bool = True
+) -> None:
+    """Print and write what the settings ask for: `model()` is what the step has made, decisions count from `seen`."""
+    debug, dump = settings().debug, settings().dump
+    if debug >= 1 or (changed and dump is not None):
+        made = model()
         if debug >= 1:
-            line = f"{step.name:<28} {1e3 * seconds:8.1f} ms  {len(model.graph):5d} nodes"
+            line = f"{name:<28} {1e3 * seconds:8.1f} ms  {len(made.graph):5d} nodes"
             print(f"{line}  {'changed' if changed else '-'}", file=sys.stderr)
         if debug >= 3:
             for decision in log.decisions[seen:]:
                 print(f"  {decision}", file=sys.stderr)
         if changed and debug >= 2:
-            print(format_model(model), file=sys.stderr)
+            print(format_model(made), file=sys.stderr)
         if changed and dump is not None:
-            _write(model, dump / f"{log.steps:02d}-{step.name}.onnx")
-        log.steps += 1
-    return changed_any
+            _write(made, dump / f"{log.steps:02d}-{name}.onnx")
+    log.steps += 1
 
 
 def _write(model: ir.Model, path: Path) -> None:

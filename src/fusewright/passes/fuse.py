@@ -1,29 +1,58 @@
-"""Nodes -> groups: which neighbours become one kernel. Decided by traits (`ops.opdef.Kind`), never by names.
+"""Nodes -> groups: which neighbours become one kernel. Decided by traits (`ops.opdef`), never by names.
 
 A group starts at the node that decides its loops (a contraction, a window, a reduction, data movement, else any
-elementwise node) and takes in elementwise neighbours that have the same iteration space. Each refusal is recorded.
+elementwise node) and takes in elementwise neighbours that run along the same loops. Each refusal is recorded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
 from fusewright.graph.decisions import Log
-from fusewright.graph.group import Group, elements, shape_of
-from fusewright.ops.opdef import Kind
+from fusewright.graph.group import Group, dtype_of, elements, shape_of
+from fusewright.graph.site import site_of
+from fusewright.ops.opdef import Kind, OpDef
+from fusewright.ops.probe import Work, elementwise_work
 from fusewright.ops.registry import find
+from fusewright.passes.base import report_step
+from fusewright.passes.lines import Loops, broadcasts_to
+from fusewright.passes.order import in_order
+from fusewright.passes.outline import outline
 
 MAX_OPERANDS = 16  # pointers of one kernel; more would spill them and gain nothing
-SEEDS = (Kind.CONTRACTION, Kind.WINDOW, Kind.REDUCTION, Kind.MOVEMENT, Kind.ELEMENTWISE, Kind.VIEW, Kind.CUSTOM)
+REPEATED_COST = 4  # additions that are cheaper to repeat in each element than to store and load once
+SEEDS = (Kind.CONTRACTION, Kind.WINDOW, Kind.REDUCTION, Kind.MOVEMENT, Kind.CUSTOM, Kind.ELEMENTWISE, Kind.VIEW)
+VECTOR_FLOATS = ("f32", "f64")
 
 
-def kind_of(node: ir.Node) -> Kind:
-    definition = find(node.domain, node.op_type)
-    if definition is None:
-        raise ValueError(f"operation {node.domain}:{node.op_type} is not declared")
-    return definition.kind
+@dataclass(eq=False)
+class Growth:
+    """A group in the making: its members by the order in which they joined, the anchor first."""
+
+    kind: Kind
+    anchor: ir.Node
+    loops: Loops
+    members: dict[ir.Node, None]
+    refused: dict[ir.Node, str] = field(default_factory=dict)
+    repeated: int = 0  # cost of what is computed anew in each element
+
+    def __contains__(self, node: ir.Node | None) -> bool:
+        return node in self.members
+
+    def operands(self, *more: ir.Node) -> list[ir.Value]:
+        """What comes from outside, were `more` members too; single constants are spelled into the kernel."""
+        inside = {*self.members, *more}
+        values = unique(v for n in (*self.members, *more) for v in n.inputs if v is not None)
+        return [v for v in values if v.producer() not in inside and not (v.const_value is not None and single(v))]
+
+    @property
+    def reads_producers(self) -> bool:
+        """Whether the anchor computes what it reads, element by element, so that a producer may join it."""
+        return self.kind in (Kind.REDUCTION, Kind.MOVEMENT, Kind.ELEMENTWISE)
 
 
 class Grouper:
@@ -33,207 +62,222 @@ class Grouper:
         self.nodes = list(graph)
         self.log = log
         self.order = {n: i for i, n in enumerate(self.nodes)}
-        self.owner: dict[ir.Node, list[ir.Node]] = {}
-        self.kinds = {n: kind_of(n) for n in self.nodes}
+        self.owner: dict[ir.Node, Growth] = {}
+        self.ops = {n: declared(n) for n in self.nodes}
         self.graph_outputs = set(graph.outputs)
-        self.seeds: list[tuple[Kind, ir.Node]] = []
+        self.works: dict[ir.Node, Work] = {}
 
     def run(self) -> list[Group]:
+        grown = []
         for kind in SEEDS:
             for node in self.nodes:
-                if self.kinds[node] is kind and node not in self.owner:
-                    self.seed(kind, node)
-        return self.finish()
+                if self.ops[node].kind is kind and node not in self.owner:
+                    grown.append(self.seed(kind, node))
+        return in_order(self.nodes, [self.group(g) for g in grown])
 
-    def seed(self, kind: Kind, node: ir.Node) -> None:
-        members = [node]
-        self.owner[node] = members
-        self.seeds.append((kind, node))
-        if kind in (Kind.VIEW, Kind.CUSTOM):
-            return
+    def seed(self, kind: Kind, node: ir.Node) -> Growth:
         full = shape_of(node.outputs[0])
+        loops = Loops(full)
         if kind is Kind.REDUCTION:
             source = shape_of(node.inputs[0])  # type: ignore[arg-type]
-            self.grow(members, node, full, source)
-        else:
-            self.grow(members, node, full, full)
+            loops = Loops(source, frozenset(self.axes(node)))
+        growth = Growth(kind, node, loops, {node: None})
+        self.owner[node] = growth
+        if kind is not Kind.VIEW and (kind is not Kind.CUSTOM or self.ops[node].epilogue):
+            self.grow(growth)
+        return growth
+
+    def axes(self, node: ir.Node) -> tuple[int, ...]:
+        reader = self.ops[node].axes
+        if reader is None:
+            raise ValueError(f"reduction {node.op_type} does not declare its axes")
+        return reader(site_of(node))
+
+    def work(self, node: ir.Node) -> Work:
+        if node not in self.works:
+            self.works[node] = elementwise_work(self.ops[node], site_of(node))
+        return self.works[node]
 
     # -- growing ----------------------------------------------------------------------------------------------
-    def grow(self, members: list[ir.Node], seed: ir.Node, result: tuple[int, ...], full: tuple[int, ...]) -> None:
-        """Take in consumers, and for reductions and elementwise chains producers, until nothing fits any more."""
-        kind = self.kinds[seed]
-        refused: dict[ir.Node, str] = {}
+    def grow(self, growth: Growth) -> None:
+        """Take in consumers, and producers that nobody else needs, until nothing fits any more."""
         changed = True
         while changed:
             changed = False
-            for node in self.consumers(members):
-                if node in self.owner:
-                    continue
-                reason = self.refuse(members, seed, node, result, full)
+            for node in self.consumers(growth):
+                reason = self.refuse(growth, node)
                 if reason is None:
-                    self.take(members, node)
-                    refused.pop(node, None)
+                    self.take(growth, node)
                     changed = True
                 else:
-                    refused[node] = reason
-            if kind in (Kind.REDUCTION, Kind.ELEMENTWISE):
-                for node in self.producers(members):
-                    if self.kinds[node] is Kind.ELEMENTWISE and node not in self.owner and self.feeds_only(node, members, full):
-                        self.take(members, node)
-                        changed = True
-        for node, reason in refused.items():
-            self.log.refused(f"fuse {node.op_type} into {seed.op_type}", node.name or node.op_type, reason)
+                    growth.refused[node] = reason
+            for node in self.producers(growth):
+                reason = self.refuse_producer(growth, node)
+                if reason is None:
+                    self.take(growth, node)
+                    changed = True
+                else:
+                    growth.refused[node] = reason
+        for node, reason in growth.refused.items():
+            if node not in growth:
+                self.log.refused(f"fuse {node.op_type} into {growth.anchor.op_type}", label(node), reason)
 
-    def take(self, members: list[ir.Node], node: ir.Node) -> None:
-        members.append(node)
-        self.owner[node] = members
-        where = members[0].name or members[0].op_type
-        self.log.made(f"fuse {node.op_type} into {members[0].op_type}", node.name or node.op_type, f"same loops as {where}")
+    def take(self, growth: Growth, node: ir.Node) -> None:
+        growth.members[node] = None
+        self.owner[node] = growth
+        anchor = growth.anchor
+        self.log.made(f"fuse {node.op_type} into {anchor.op_type}", label(node), f"same loops as {label(anchor)}")
 
-    def refuse(
-        self, members: list[ir.Node], seed: ir.Node, node: ir.Node, result: tuple[int, ...], full: tuple[int, ...]
-    ) -> str | None:
+    def refuse(self, growth: Growth, node: ir.Node) -> str | None:
         """Why `node`, which reads the group, cannot join it; None if it can."""
-        kind, seed_kind = self.kinds[node], self.kinds[seed]
-        if kind is Kind.REDUCTION and seed_kind is Kind.REDUCTION:
-            if shape_of(node.inputs[0]) != full or not self.same_axes(seed, node):  # type: ignore[arg-type]
-                return "it reduces over other axes"
+        if node in self.owner:
+            return f"it belongs to the kernel of {label(self.owner[node].anchor)}"
+        kind, loops = self.ops[node].kind, growth.loops
+        if kind is Kind.REDUCTION and growth.kind is Kind.REDUCTION:
+            if not self.same_reduction(growth, node):
+                return "it reduces other elements, or over other axes"
         elif kind is not Kind.ELEMENTWISE:
             return f"it is no elementwise operation but {kind.value}"
-        shape = shape_of(node.outputs[0])
-        allowed = {result, full} if seed_kind is Kind.REDUCTION else {full}
-        if shape not in allowed:
-            return f"its result has shape {list(shape)}, the loops have {list(full)}"
-        if elements(shape) == 0:
-            return "it has no elements"
-        if seed_kind is Kind.REDUCTION and any(
-            v is not None and v.producer() in members and shape_of(v) not in (full, result) for v in node.inputs
-        ):
-            return "it reads an intermediate of another shape"
-        outside = {v for m in [*members, node] for v in m.inputs if v is not None and v.producer() not in members}
-        if len(outside) > MAX_OPERANDS:
+        shapes = [shape_of(o) for o in node.outputs if self.is_needed(o)] or [shape_of(node.outputs[0])]
+        for shape in shapes:
+            if loops.line(shape) is None:
+                return f"its result has shape {list(shape)}, the loops have {list(loops.full)}"
+            if elements(shape) == 0 or elements(loops.full) == 0:
+                return "it has no elements"
+            if loops.reduces and any(
+                v is not None and v.producer() in growth and loops.clash(shape, shape_of(v)) for v in node.inputs
+            ):
+                return "it reads a result of the group along another dimension"
+        return self.refuse_work(growth, node) or self.refuse_operands(growth, node)
+
+    def same_reduction(self, growth: Growth, node: ir.Node) -> bool:
+        source = node.inputs[0]
+        same_source = source is not None and shape_of(source) == growth.loops.full
+        return same_source and frozenset(self.axes(node)) == growth.loops.reduced
+
+    def refuse_work(self, growth: Growth, node: ir.Node) -> str | None:
+        """Schedules that hold their result in vectors cannot do the rest one by one."""
+        in_vectors = growth.kind is Kind.CONTRACTION or (
+            growth.kind is Kind.WINDOW and dtype_of(growth.anchor.outputs[0]) in VECTOR_FLOATS
+        )
+        if in_vectors and not self.work(node).vector:
+            return "it has no vector form"
+        return None
+
+    def refuse_operands(self, growth: Growth, node: ir.Node) -> str | None:
+        if len(growth.operands(node)) > MAX_OPERANDS:
             return f"the kernel would read more than {MAX_OPERANDS} tensors"
         for value in node.inputs:
-            if value is not None and value.producer() not in members and self.depends(value, members):
+            if value is not None and value.producer() not in growth and self.depends(value, growth):
                 return f"its operand {value.name} is computed from the group's own result"
         return None
 
-    def feeds_only(self, node: ir.Node, members: list[ir.Node], full: tuple[int, ...]) -> bool:
-        """Whether the group is all that needs `node`, and it has the full iteration space."""
-        return all(
-            shape_of(o) == full and o not in self.graph_outputs and all(u.node in members for u in o.uses())
-            for o in node.outputs
-        )
+    def refuse_producer(self, growth: Growth, node: ir.Node) -> str | None:
+        """Why `node`, whose result the group reads, cannot join it; None if it can."""
+        kind, loops = self.ops[node].kind, growth.loops
+        if kind is Kind.REDUCTION and not self.same_reduction(growth, node):
+            return "it reduces other elements, or over other axes"
+        users = {u.node for o in node.outputs for u in o.uses()}
+        if any(o in self.graph_outputs for o in node.outputs) or not all(u in growth for u in users):
+            return "its result is needed outside of the kernel too"
+        if growth.anchor in users and not growth.reads_producers:
+            return f"{growth.anchor.op_type} reads its operands more than once"
+        shape = shape_of(node.outputs[0])
+        if elements(shape) == 0 or elements(loops.full) == 0:
+            return "it has no elements"
+        if growth.kind is Kind.MOVEMENT and growth.anchor in users:
+            return self.refuse_moved(growth, node, shape) or self.refuse_operands(growth, node)
+        if kind is Kind.REDUCTION or shape == loops.full:
+            clash = loops.reduces and any(
+                loops.clash(shape_of(o), shape)
+                for u in users
+                for o in u.outputs
+                if self.is_needed(o) and self.ops[u].kind is Kind.ELEMENTWISE
+            )
+            if clash:
+                return "it is read along another dimension"
+            return self.refuse_work(growth, node) or self.refuse_operands(growth, node)
+        if not broadcasts_to(shape, loops.full) or (loops.reduces and loops.line(shape) is not None):
+            return f"its result has shape {list(shape)}, the loops have {list(loops.full)}"
+        return self.refuse_operands(growth, node) or self.refuse_repeated(growth, node)
 
-    def same_axes(self, a: ir.Node, b: ir.Node) -> bool:
-        """Whether two reductions of one source shape keep the same extents (so reduce over the same axes)."""
-        return reduced_axes(a) == reduced_axes(b)
+    def refuse_repeated(self, growth: Growth, node: ir.Node) -> str | None:
+        """A smaller operand would be computed anew in each element that it is broadcast to."""
+        work = self.work(node)
+        if growth.repeated + work.cost > REPEATED_COST:
+            return "it is cheaper to compute once than again in each element that it is broadcast to"
+        if not work.vector:
+            return "it has no vector form"
+        growth.repeated += work.cost
+        return None
 
-    def consumers(self, members: list[ir.Node]) -> list[ir.Node]:
-        found = {u.node for m in members for o in m.outputs for u in o.uses()} - set(members)
+    def refuse_moved(self, growth: Growth, node: ir.Node, shape: tuple[int, ...]) -> str | None:
+        """What a movement reads is computed where it is read: not more often than where it is made."""
+        if elements(growth.loops.full) > elements(shape) and self.work(node).cost > REPEATED_COST:
+            return "it would be computed more than once for each element"
+        return None
+
+    # -- the graph --------------------------------------------------------------------------------------------
+    def is_needed(self, value: ir.Value) -> bool:
+        return value in self.graph_outputs or bool(value.uses())
+
+    def consumers(self, growth: Growth) -> list[ir.Node]:
+        found = {u.node for m in growth.members for o in m.outputs for u in o.uses()} - growth.members.keys()
         return sorted((n for n in found if n in self.order), key=self.order.__getitem__)
 
-    def producers(self, members: list[ir.Node]) -> list[ir.Node]:
-        found = {v.producer() for m in members for v in m.inputs if v is not None}
-        return sorted((n for n in found if n is not None and n not in members), key=lambda n: -self.order[n])
+    def producers(self, growth: Growth) -> list[ir.Node]:
+        """Elementwise producers of what the group reads, and reductions where it reduces; the latest first."""
+        found = {v.producer() for m in growth.members for v in m.inputs if v is not None} - growth.members.keys()
+        fitting = (Kind.ELEMENTWISE, Kind.REDUCTION) if growth.kind is Kind.REDUCTION else (Kind.ELEMENTWISE,)
+        nodes = [n for n in found if n is not None and n in self.order and n not in self.owner]
+        nodes = [n for n in nodes if self.ops[n].kind in fitting]
+        return sorted(nodes, key=lambda n: -self.order[n])
 
-    def depends(self, value: ir.Value, members: list[ir.Node]) -> bool:
-        """Whether `value` is computed from any of `members`, counting whole groups as one step."""
-        first = min(self.order[m] for m in members)
-        inside = set(members)
+    def depends(self, value: ir.Value, growth: Growth) -> bool:
+        """Whether `value` is computed from the group, counting whole groups as one step."""
         seen: set[ir.Node] = set()
         stack = [value.producer()]
         while stack:
             node = stack.pop()
-            if node is None or node in seen:
+            if node is None or node in seen or node not in self.order:
                 continue
-            if node in inside:
+            if node in growth:
                 return True
-            unit = self.owner.get(node, [node])
+            unit: Iterable[ir.Node] = self.owner[node].members if node in self.owner else (node,)
             seen.update(unit)
-            if max(self.order[n] for n in unit) < first:
-                continue
             stack += [v.producer() for n in unit for v in n.inputs if v is not None and v.producer() not in seen]
         return False
 
     # -- result -----------------------------------------------------------------------------------------------
-    def finish(self) -> list[Group]:
-        """Groups with their inputs and outputs, in an order in which each finds its inputs computed."""
-        groups = {}
-        for kind, anchor in self.seeds:
-            members = sorted(self.owner[anchor], key=self.order.__getitem__)
-            inside = set(members)
-            inputs = unique(
-                v for n in members for v in n.inputs if v is not None and v.producer() not in inside
-            )
-            outputs = [
-                o
-                for n in members
-                for o in n.outputs
-                if o in self.graph_outputs or any(u.node not in inside for u in o.uses())
-            ]
-            if not outputs:  # nothing reads it: dead, but a kernel needs a place to write to
-                outputs = [members[-1].outputs[0]]
-            for n in members:
-                groups[n] = Group(0, kind.value, anchor, members, inputs, outputs)
-        return schedule_groups(self.nodes, groups, self.seeds)
+    def group(self, growth: Growth) -> Group:
+        """The group with its inputs and outputs; its number is given later."""
+        members = sorted(growth.members, key=self.order.__getitem__)
+        inside = set(members)
+        inputs = unique(v for n in members for v in n.inputs if v is not None and v.producer() not in inside)
+        outputs = [
+            o
+            for n in members
+            for o in n.outputs
+            if o in self.graph_outputs or any(u.node not in inside for u in o.uses())
+        ]
+        if not outputs:  # nothing reads it: dead, but a kernel needs a place to write to
+            outputs = [members[-1].outputs[0]]
+        return Group(0, growth.kind.value, growth.anchor, members, inputs, outputs)
 
 
-def schedule_groups(nodes: list[ir.Node], at: dict[ir.Node, Group], seeds: list[tuple[Kind, ir.Node]]) -> list[Group]:
-    """Topological order, as close to the graph's own as dependencies allow."""
-    by_id: dict[int, Group] = {}
-    for _, anchor in seeds:
-        group = at[anchor]
-        for n in group.nodes:
-            at[n] = group
-        by_id[id(group)] = group
-    done: set[int] = set()
-    result: list[Group] = []
-
-    def visit(group: Group) -> None:
-        stack: list[tuple[Group, bool]] = [(group, False)]
-        while stack:
-            g, ready = stack.pop()
-            if id(g) in done:
-                continue
-            if ready:
-                done.add(id(g))
-                g.index = len(result)
-                result.append(g)
-                continue
-            stack.append((g, True))
-            for v in reversed(g.inputs):
-                p = v.producer()
-                if p is not None and p in at and id(at[p]) not in done:
-                    stack.append((at[p], False))
-
-    for n in nodes:
-        visit(at[n])
-    return result
-
-
-def reduced_axes(node: ir.Node) -> tuple[int, ...]:
-    """The axes a reduction runs over, as its result's shape tells (an extent of 1 reduces to itself)."""
+def declared(node: ir.Node) -> OpDef:
     definition = find(node.domain, node.op_type)
-    reader: Callable[[ir.Node], tuple[int, ...]] | None = getattr(definition, "axes", None)
-    if reader is not None:
-        return reader(node)
-    source, result = shape_of(node.inputs[0]), shape_of(node.outputs[0])  # type: ignore[arg-type]
-    rank = len(source)
-    given = node.attributes.get("axes")
-    constant = node.inputs[1].const_value if len(node.inputs) > 1 and node.inputs[1] is not None else None
-    if node.op_type.startswith("Reduce"):
-        if constant is not None:
-            return tuple(sorted(int(a) % rank for a in constant.numpy().reshape(-1)))
-        if given is not None:
-            return tuple(sorted(int(a) % rank for a in given.value))
-        return tuple(range(rank))
-    axis = node.attributes.get("axis")
-    if node.op_type in ("Softmax", "LogSoftmax", "Hardmax", "LpNormalization"):
-        return ((int(axis.value) if axis is not None else -1) % rank,)
-    if node.op_type in ("LayerNormalization", "RMSNormalization"):
-        return tuple(range((int(axis.value) if axis is not None else -1) % rank, rank))
-    return tuple(d for d in range(rank) if d < len(result) and source[d] != result[d]) or tuple(range(2, rank))
+    if definition is None:
+        raise ValueError(f"operation {node.domain}:{node.op_type} is not declared")
+    return definition
+
+
+def label(node: ir.Node) -> str:
+    return node.name or node.op_type
+
+
+def single(value: ir.Value) -> bool:
+    return value.shape is not None and elements(shape_of(value)) == 1
 
 
 def unique(values: Iterable[ir.Value]) -> list[ir.Value]:
@@ -243,3 +287,12 @@ def unique(values: Iterable[ir.Value]) -> list[ir.Value]:
 def find_groups(graph: ir.Graph, log: Log | None = None) -> list[Group]:
     """The groups of `graph` in execution order; every value must have a static shape."""
     return Grouper(graph, log or Log()).run()
+
+
+def fuse(model: ir.Model, log: Log) -> list[Group]:
+    """`find_groups`, reported as passes are: FUSEWRIGHT_DUMP shows each group as a function."""
+    seen, start = len(log.decisions), time.perf_counter()
+    with log.within("fuse"):
+        groups = find_groups(model.graph, log)
+    report_step("fuse", lambda: outline(model, groups), log, seen, time.perf_counter() - start)
+    return groups

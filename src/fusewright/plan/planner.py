@@ -14,7 +14,7 @@ from fusewright.graph.group import Group, dtype_of, elements, shape_of
 from fusewright.kernel.expr import SIZES
 from fusewright.ops.opdef import Kind
 from fusewright.ops.registry import find
-from fusewright.passes.fuse import find_groups
+from fusewright.passes.fuse import fuse
 from fusewright.plan.memory import assign_offsets
 from fusewright.plan.program import Call, Port, Program, Ref, Space
 from fusewright.plan.storage import Root, Storage, StorageMap, byte_size, row_major
@@ -75,7 +75,7 @@ class Planner:
 
     def run(self) -> Plan:
         graph = self.model.graph
-        groups = find_groups(graph, self.log)
+        groups = fuse(self.model, self.log)
         for i, value in enumerate(graph.inputs):
             self.map.storages[value] = Storage(Root(Space.INPUT, 0, index=i), row_major(shape_of(value)))
         outputs = {v: i for i, v in reversed(list(enumerate(graph.outputs)))}

@@ -8,8 +8,8 @@ import onnx_ir as ir
 
 from fusewright.errors import UnsupportedError
 from fusewright.graph.group import DTYPES
+from fusewright.graph.site import make_site
 from fusewright.ops.registry import OPS, find
-from fusewright.schedules.task import make_site
 
 LISTED = 12  # nodes named for each reason
 
