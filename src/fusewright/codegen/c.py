@@ -44,6 +44,8 @@ def print_kernel(kernel: Kernel) -> Printed:
     body = "\n".join([*head, unused, *printer.lines])
     symbol = f"fw_{kernel.name}_{hashlib.sha256(body.encode()).hexdigest()[:12]}"
     text = f"void {symbol}(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {{\n{body}\n}}\n"
+    if printer.calls:
+        text = f'#include "fw_algorithms.h"\n\n{text}'
     return Printed(symbol, text, tuple(a.value for a in printer.args))
 
 
@@ -68,6 +70,7 @@ class _Printer:
         self.keep: list[Expr] = []  # nodes named by id must stay alive
         self.depth = 1
         self.counts: Counter[int] = Counter()
+        self.calls = False  # functions of fw_algorithms.h
 
     # -- statements -------------------------------------------------------------------------------------------
     def block(self, body: list[Stmt], depth: int) -> None:
@@ -112,6 +115,7 @@ class _Printer:
             self.prepare(*(a for a in s.args if isinstance(a, Expr)))
             args = ", ".join(self.text(a) if isinstance(a, Expr) else a.name for a in s.args)
             self.line(f"{s.name}({args});")
+            self.calls = True
         elif isinstance(s, Comment):
             self.line(f"/* {s.text.replace('*/', '')} */")
         else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from fusewright.kernel import expr as E
 from fusewright.kernel.expr import Expr, arg, index, select
 from fusewright.kernel.tensor import Index, Moved, Tensor
-from fusewright.ops.movement import clamp, lt, replaced, safe
+from fusewright.ops.movement import clamp, ge, lt, replaced, safe
 from fusewright.ops.opdef import Kind, OpDef, Site
 
 
@@ -80,10 +80,33 @@ def reverse_sequence(site: Site, x: Tensor, lengths: Tensor) -> Tensor:
     return Moved(site.shape, x.dtype, element=element, sources=(x, lengths), name="reverse_sequence")
 
 
+def tensor_scatter(site: Site, past: Tensor, update: Tensor, writes: Tensor | None = None) -> Tensor:
+    """The cache `past` with `update` written along `axis` from `writes[batch]` on; circular ones begin again."""
+    axis = int(site.get("axis")) % len(past.shape)
+    extent, count = past.shape[axis], update.shape[axis]
+    circular = site.get("mode") == "circular"
+
+    def element(idx: Index) -> Expr:
+        at = idx[axis]
+        if writes is not None:
+            at = at - E.cast(writes.at((idx[0],)), "i64")
+        if circular:
+            at = select(lt(at, index(0)), at + arg(extent), at)
+        inside = E.op("and", ge(at, index(0)), lt(at, arg(count)))
+        return select(inside, update.at(replaced(idx, axis, clamp(at, count))), past.at(idx))
+
+    sources = (past, update) if writes is None else (past, update, writes)
+    return Moved(site.shape, past.dtype, element=element, sources=sources, name="tensor_scatter")
+
+
 OPS = (
     OpDef("Gather", Kind.MOVEMENT, gather),
     OpDef("GatherElements", Kind.MOVEMENT, gather_elements),
     OpDef("GatherND", Kind.MOVEMENT, gather_nd),
     OpDef("OneHot", Kind.MOVEMENT, one_hot),
     OpDef("ReverseSequence", Kind.MOVEMENT, reverse_sequence),
+    OpDef("TensorScatter", Kind.MOVEMENT, tensor_scatter),
+    OpDef("ScatterElements", Kind.CUSTOM, schedule="scatter_elements"),
+    OpDef("ScatterND", Kind.CUSTOM, schedule="scatter_nd"),
+    OpDef("TopK", Kind.CUSTOM, constants=(1,), schedule="topk"),
 )

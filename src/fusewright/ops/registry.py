@@ -12,6 +12,7 @@ from fusewright.ops import (
     movement,
     reduction,
     resize,
+    sampling,
     structured,
     view,
 )
@@ -27,6 +28,7 @@ FAMILIES: tuple[tuple[OpDef, ...], ...] = (
     generate.OPS,
     reduction.OPS,
     resize.OPS,
+    sampling.OPS,
     structured.OPS,
     view.OPS,
 )

@@ -1,0 +1,54 @@
+"""The k largest (or smallest) elements of each row with their positions: a C function on each row."""
+
+from __future__ import annotations
+
+from fusewright.graph.group import elements, shape_of
+from fusewright.kernel.expr import Expr, Load, arg, index
+from fusewright.kernel.loops import CallC
+from fusewright.kernel.tensor import Source
+from fusewright.schedules.scatter import decompose
+from fusewright.schedules.task import Lowered, Task
+
+
+def lower_topk(task: Task) -> list[Lowered]:
+    node = task.group.anchor
+    source = node.inputs[0]
+    if source is None:
+        raise TypeError("TopK needs an operand")
+    site = task.site(node)
+    shape, rank = shape_of(source), len(shape_of(source))
+    axis = int(site.get("axis")) % rank
+    rows = [d for d in range(rank) if d != axis]
+    kernel = task.kernel("topk")
+    x = task.tensor(source)
+    if not isinstance(x, Source):  # a spelled constant: one element
+        x = task.sources[source] = task.tensors[source] = Source(shape, x.dtype)
+    operands = task.bind_inputs(kernel, [x])
+    values, places = (task.bind_output(kernel, v)[1] for v in node.outputs)
+    operands += list(node.outputs)
+    k = site.shape[axis]
+    heap = kernel.scratch("i64", k, "heap")
+    with kernel.loop(kernel.hi, "u", start=kernel.lo) as unit:
+        idx = decompose(kernel, unit, [shape[d] for d in rows], "i")
+        idx.insert(axis, index(0))
+        call: list[Expr] = []
+        for tensor, value in ((x, source), (values, node.outputs[0]), (places, node.outputs[1])):
+            at = tensor.at(tuple(idx))
+            assert isinstance(at, Load)
+            call += [at.index, arg(task.strides_of(value)[axis])]
+        assert x.buffer is not None and values.buffer is not None and places.buffer is not None
+        largest = index(1 if site.get("largest") else 0)
+        kernel.emit(
+            CallC(
+                f"fw_topk_{x.dtype}",
+                (
+                    x.buffer, call[0], call[1], arg(shape[axis]), arg(k), largest,
+                    values.buffer, call[2], call[3], places.buffer, call[4], call[5], heap,
+                ),
+            )
+        )  # fmt: skip
+    units = elements(tuple(shape[d] for d in rows)) if k else 0
+    return [Lowered(kernel, operands, units, flop=elements(shape) * 4)]
+
+
+SCHEDULES = {"topk": lower_topk}
