@@ -1,4 +1,4 @@
-"""MatMul, Gemm and Conv -> the normal form of `schedules.product`, with what follows them as epilogue."""
+"""MatMul and Gemm -> the normal form of `schedules.product`, with what follows them as epilogue."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ from fusewright.graph.group import dtype_of, elements, shape_of
 from fusewright.kernel.expr import SIZES, Expr, arg, index
 from fusewright.kernel.loops import Kernel
 from fusewright.kernel.tensor import Anchor, Index, Moved, Source, Tensor, walk
-from fusewright.schedules.depthwise import is_depthwise, lower_depthwise
-from fusewright.schedules.epilogue import bias_along, epilogue
-from fusewright.schedules.geometry import conv_geometry
-from fusewright.schedules.pack import emit_pack, pack_filters, pack_matrix
+from fusewright.schedules.epilogue import epilogue
+from fusewright.schedules.pack import emit_pack, pack_matrix
 from fusewright.schedules.pointwise import Axis, aligned_strides, emit_loops, memory_order, merge_axes
-from fusewright.schedules.product import Loop, Product, Tap, emit_product
-from fusewright.schedules.staging import conv_staging
+from fusewright.schedules.product import Loop, Product, emit_product
 from fusewright.schedules.task import Lowered, Operand, Pack, Strides, Task, Temp
 from fusewright.schedules.tile import TileShape, choose_tile
 
@@ -42,9 +39,6 @@ def bind_results(task: Task, kernel: Kernel, product: Product, results: Sequence
         product.results.append((tensor, buffer, place))
         operands.append(value)
     return operands
-
-
-# -- MatMul and Gemm ------------------------------------------------------------------------------------------
 
 
 def lower_matmul(task: Task) -> list[Lowered]:
@@ -237,89 +231,7 @@ def packed_right(
     return temp, Lowered(kernel, [b, temp], units, flop=matrices * k * n)
 
 
-# -- Conv -----------------------------------------------------------------------------------------------------
-
-
-def lower_conv(task: Task) -> list[Lowered]:
-    if is_depthwise(task.group.anchor):
-        return lower_depthwise(task)
-    node = task.group.anchor
-    site = task.site(node)
-    x, w = node.inputs[:2]
-    bias = node.inputs[2] if len(node.inputs) > 2 else None
-    if x is None or w is None:
-        raise ValueError("Conv needs an input and filters")
-    shape_x, shape_w, out_shape = shape_of(x), shape_of(w), shape_of(node.outputs[0])
-    spatial = len(shape_x) - 2
-    rank = len(out_shape)
-    kernel_shape = shape_w[2:]
-    geometry = conv_geometry(site, shape_x, kernel_shape, out_shape)
-    groups = int(site.get("group", 1))
-    ci, co = shape_w[1], shape_w[0] // groups
-    dtype = dtype_of(x)
-    raw = Anchor(out_shape, dtype)
-    tensor: Tensor = raw if bias is None else raw + bias_along(task.tensor(bias), 1, rank)
-    results = epilogue(task, tensor)
-
-    fixed = not task.open_extents
-    strides_x = task.strides_of(x)
-    kernel = task.kernel("conv")
-    left = Source(shape_x, dtype, name="a")
-    left.bind(kernel.buffer(dtype, "a"), strides_x)
-    right = kernel.buffer(dtype, "w")
-    pads_free = not any(geometry.pads_begin) and not any(geometry.pads_end)
-    staged = not pads_free or (strides_x[1] != 1 and ci > 1)
-    x_dim = rank - 1
-    pointwise = all(k == 1 for k in kernel_shape)
-    # rows of the result: batch, then space; those that all sides walk alike become one
-    walk_left = [strides_x[0], 0, *(s * st for s, st in zip(strides_x[2:], geometry.strides, strict=True))]
-    dims = [d for d in range(rank) if d != 1 and out_shape[d] != 1]
-    if pointwise and not staged:
-        axes = merge_axes(dims, out_shape, [tuple(walk_left), *epilogue_walks(task, results, out_shape)])
-    else:
-        axes = [Axis(d, out_shape[d]) for d in range(rank) if d != 1 and (out_shape[d] != 1 or d in (x_dim, x_dim - 1))]
-        axes = [a for a in axes if a.dim >= 2 or a.extent != 1]
-    loops = [Loop(a.extent, a.dim, walk_left[a.dim]) for a in axes]
-    x_loop = loops.pop() if loops else NO_LOOP
-    y_loop = loops.pop() if loops and (loops[-1].dim >= 2 or (pointwise and not staged)) else NO_LOOP
-    outer = [*loops, Loop(groups, -2, ci * strides_x[1], 1)] if groups > 1 else loops
-
-    x_step = ci if staged else strides_x[x_dim]
-    merge_x = geometry.dilations[-1] == 1 and (x_step == ci or kernel_shape[-1] == 1)
-    k = ci * kernel_shape[-1] if merge_x else ci
-    tap_dims = list(range(spatial - 1)) + ([] if merge_x else [spatial - 1])
-    taps = [Tap(kernel_shape[d], strides_x[2 + d] * geometry.dilations[d]) for d in tap_dims]
-
-    columns_fixed = task.array_of(w) is not None
-    tile = choose_tile(task.target, co, x_loop.extent if fixed else None)
-    width = tile.vectors * task.target.lanes
-    if not columns_fixed:
-        raise ValueError("filters must be constant")
-    filters = elements(tuple(kernel_shape)) * ci
-    per_group = -(-co // width) * filters * width
-
-    def right_at(outer_index: Sequence[Expr], n0: Expr) -> Expr:
-        place = n0 * filters
-        if groups > 1:
-            place = place + outer_index[-1] * per_group
-        return place
-
-    product = Product(
-        dtype=dtype, outer=outer, y=y_loop, x=x_loop, taps=taps, k=k, n=co, n_dim=1, rank=rank, left=left,
-        tile=tile, right=right, right_at=right_at, right_step=index(width), right_partial=False,
-        fixed=fixed, k_fixed=True, n_fixed=True, threads=task.threads, l2_bytes=task.target.l2_bytes, anchor=raw,
-    )  # fmt: skip
-    if staged:
-        product.staging = conv_staging(task, product, left, geometry, groups, ci, kernel_shape, merge_x)
-    operands: list[Operand] = [x, Pack(w, f"filters {width} {groups}", pack_filters(width, groups))]
-    operands += bind_results(task, kernel, product, results)
-    units = emit_product(task, kernel, product)
-    flop = 2 * elements(out_shape) * filters
-    return [Lowered(kernel, operands, units, flop=flop, scratch=product.scratch_bytes)]
-
-
 SCHEDULES: Mapping[str, Callable[[Task], list[Lowered]]] = {
     "matmul": lower_matmul,
     "gemm": lower_gemm,
-    "conv": lower_conv,
 }

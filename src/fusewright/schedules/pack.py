@@ -26,18 +26,6 @@ def pack_matrix(width: int) -> Callable[[np.ndarray], np.ndarray]:
     return make
 
 
-def pack_filters(width: int, groups: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Packs convolution filters [Co, Ci / groups, spatial...] as one matrix [spatial..., Ci] x [Co] for each group."""
-
-    def make(w: np.ndarray) -> np.ndarray:
-        co = w.shape[0] // groups
-        parts = w.reshape(groups, co, *w.shape[1:])  # g, co, ci, spatial
-        moved = np.moveaxis(parts, (1, 2), (-1, -2))  # g, spatial, ci, co
-        return pack_matrix(width)(moved.reshape(groups, -1, co))
-
-    return make
-
-
 def emit_pack(
     kernel: Kernel,
     dtype: str,

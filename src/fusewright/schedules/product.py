@@ -84,6 +84,7 @@ class Product:
     results: list[tuple[Tensor, Buffer, Source]] = field(default_factory=list)
     anchor: Anchor | None = None
     scratch_bytes: int = 0
+    place: Callable[[Place], Place] | None = None  # where an index of the loops lies in the result, if elsewhere
 
 
 def emit_product(task: Task, kernel: Kernel, p: Product) -> int:
@@ -340,6 +341,7 @@ class _Emitter:
         if p.anchor is not None:
             p.anchor.bound = lambda idx: value
         vectorize = Vectorizer(active)
+        place = place if p.place is None else p.place(place)
         for tensor, buffer, target in p.results:
             where = target.at(place)
             self.kernel.store_lanes(buffer, where.index, tensor.at(place), vectorize)  # type: ignore[attr-defined]

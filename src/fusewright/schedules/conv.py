@@ -1,0 +1,121 @@
+"""Conv -> the normal form of `schedules.product`: taps and input channels are its k, output channels its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from fusewright.graph.group import dtype_of, elements, shape_of
+from fusewright.kernel.expr import Expr, index
+from fusewright.kernel.tensor import Anchor, Source, Tensor
+from fusewright.schedules.contract import NO_LOOP, bind_results, epilogue_walks
+from fusewright.schedules.depthwise import is_depthwise, lower_depthwise
+from fusewright.schedules.epilogue import bias_along, epilogue
+from fusewright.schedules.filters import Filters
+from fusewright.schedules.geometry import Geometry, conv_geometry
+from fusewright.schedules.pointwise import Axis, merge_axes
+from fusewright.schedules.product import Loop, Place, Product, Tap, emit_product
+from fusewright.schedules.staging import conv_staging
+from fusewright.schedules.task import Lowered, Operand, Task
+from fusewright.schedules.tile import choose_tile
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """What is summed: `out` are the extents of the loops (batch, channels, space).
+
+    `place` maps an index of the loops to one of the group's result, where these differ (None: they do not).
+    """
+
+    x: ir.Value
+    filters: Filters
+    geometry: Geometry
+    out: tuple[int, ...]
+    place: Callable[[Place], Place] | None = None
+
+
+def lower_conv(task: Task) -> list[Lowered]:
+    node = task.group.anchor
+    if is_depthwise(node):
+        return lower_depthwise(task)
+    site = task.site(node)
+    x, w = node.inputs[:2]
+    bias = node.inputs[2] if len(node.inputs) > 2 else None
+    if x is None or w is None:
+        raise ValueError("Conv needs an input and filters")
+    shape_w, out_shape = shape_of(w), shape_of(node.outputs[0])
+    groups = int(site.get("group", 1))
+    filters = Filters(w, groups, shape_w[1], shape_w[0] // groups, shape_w[2:])
+    geometry = conv_geometry(site, shape_of(x), shape_w[2:], out_shape)
+    return convolve(task, Convolution(x, filters, geometry, out_shape), bias)
+
+
+def convolve(task: Task, c: Convolution, bias: ir.Value | None) -> list[Lowered]:
+    """The kernel of one convolution, and before it the one that packs filters which are computed at run time."""
+    shape_x, geometry, kernel_shape = shape_of(c.x), c.geometry, c.filters.taps
+    groups, ci, co = c.filters.groups, c.filters.ci, c.filters.co
+    rank = len(c.out)
+    spatial = rank - 2
+    dtype = dtype_of(c.x)
+    raw = Anchor(shape_of(task.group.anchor.outputs[0]), dtype)
+    tensor: Tensor = raw if bias is None else raw + bias_along(task.tensor(bias), 1, rank)
+    results = epilogue(task, tensor)
+
+    fixed = not task.open_extents
+    strides_x = task.strides_of(c.x)
+    kernel = task.kernel("conv")
+    left = Source(shape_x, dtype, name="a")
+    left.bind(kernel.buffer(dtype, "a"), strides_x)
+    right = kernel.buffer(dtype, "w")
+    pads_free = not any(geometry.pads_begin) and not any(geometry.pads_end)
+    staged = not pads_free or (strides_x[1] != 1 and ci > 1)
+    x_dim = rank - 1
+    pointwise = all(k == 1 for k in kernel_shape)
+    # rows of the result: batch, then space; those that all sides walk alike become one
+    walk_left = [strides_x[0], 0, *(s * st for s, st in zip(strides_x[2:], geometry.strides, strict=True))]
+    dims = [d for d in range(rank) if d != 1 and c.out[d] != 1]
+    if pointwise and not staged and c.place is None:
+        axes = merge_axes(dims, c.out, [tuple(walk_left), *epilogue_walks(task, results, c.out)])
+    else:
+        axes = [Axis(d, c.out[d]) for d in range(rank) if d != 1 and (c.out[d] != 1 or d in (x_dim, x_dim - 1))]
+        axes = [a for a in axes if a.dim >= 2 or a.extent != 1]
+    loops = [Loop(a.extent, a.dim, walk_left[a.dim]) for a in axes]
+    x_loop = loops.pop() if loops else NO_LOOP
+    y_loop = loops.pop() if loops and (loops[-1].dim >= 2 or (pointwise and not staged)) else NO_LOOP
+    outer = [*loops, Loop(groups, -2, ci * strides_x[1], 1)] if groups > 1 else loops
+
+    x_step = ci if staged else strides_x[x_dim]
+    merge_x = geometry.dilations[-1] == 1 and (x_step == ci or kernel_shape[-1] == 1)
+    k = ci * kernel_shape[-1] if merge_x else ci
+    tap_dims = list(range(spatial - 1)) + ([] if merge_x else [spatial - 1])
+    taps = [Tap(kernel_shape[d], strides_x[2 + d] * geometry.dilations[d]) for d in tap_dims]
+
+    tile = choose_tile(task.target, co, x_loop.extent if fixed else None)
+    width = tile.vectors * task.target.lanes
+    filters = elements(tuple(kernel_shape)) * ci
+    per_group = -(-co // width) * filters * width
+
+    def right_at(outer_index: Sequence[Expr], n0: Expr) -> Expr:
+        place = n0 * filters
+        if groups > 1:
+            place = place + outer_index[-1] * per_group
+        return place
+
+    product = Product(
+        dtype=dtype, outer=outer, y=y_loop, x=x_loop, taps=taps, k=k, n=co, n_dim=1, rank=rank, left=left,
+        tile=tile, right=right, right_at=right_at, right_step=index(width), right_partial=False,
+        fixed=fixed, k_fixed=True, n_fixed=True, threads=task.threads, l2_bytes=task.target.l2_bytes, anchor=raw,
+        place=c.place,
+    )  # fmt: skip
+    if staged:
+        product.staging = conv_staging(task, product, left, geometry, groups, ci, kernel_shape, merge_x)
+    packed, before = c.filters.packed(task, width)
+    operands: list[Operand] = [c.x, packed, *bind_results(task, kernel, product, results)]
+    units = emit_product(task, kernel, product)
+    flop = 2 * elements(c.out) * filters
+    return [*before, Lowered(kernel, operands, units, flop=flop, scratch=product.scratch_bytes)]
+
+
+SCHEDULES: Mapping[str, Callable[[Task], list[Lowered]]] = {"conv": lower_conv}

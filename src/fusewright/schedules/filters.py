@@ -1,0 +1,92 @@
+"""Filters of a convolution -> panels of a product's right side, at compile time or (computed filters) at run time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from fusewright.graph.group import dtype_of, elements, shape_of
+from fusewright.kernel.expr import SIZES, Expr, all_of, index, maximum, select
+from fusewright.kernel.tensor import Source
+from fusewright.schedules.pack import emit_pack, pack_matrix
+from fusewright.schedules.task import Lowered, Operand, Pack, Task, Temp
+
+
+@dataclass(frozen=True)
+class Filters:
+    """`groups` matrices of (taps, ci) rows and co columns, made of one weight.
+
+    `transposed` tells that the weight is [groups * ci, co, taps...] (ConvTranspose), not [groups * co, ci, taps...].
+    `chosen` are, for each spatial dimension, the weight's taps in the order of the rows, evenly spaced (-1: a row of
+    zeros, before the others), where these are not all of them as they lie.
+    """
+
+    value: ir.Value
+    groups: int
+    ci: int
+    co: int
+    taps: tuple[int, ...]
+    transposed: bool = False
+    chosen: tuple[tuple[int, ...], ...] | None = None
+
+    def packed(self, task: Task, width: int) -> tuple[Operand, list[Lowered]]:
+        """The packed filters in panels of `width` columns, and the kernel that packs them if it needs one."""
+        if task.array_of(self.value) is not None:
+            key = f"filters {width} {self.groups} {self.transposed} {self.chosen}"
+            return Pack(self.value, key, self.packer(width)), []
+        temp, lowered = self.pack_later(task, width)
+        return temp, [lowered]
+
+    def packer(self, width: int) -> Callable[[np.ndarray], np.ndarray]:
+        pack = pack_matrix(width)
+
+        def make(w: np.ndarray) -> np.ndarray:
+            if self.transposed:
+                parts = w.reshape(self.groups, self.ci, self.co, *w.shape[2:])
+                moved = np.moveaxis(parts, (1, 2), (-2, -1))  # g, space, ci, co
+            else:
+                parts = w.reshape(self.groups, self.co, self.ci, *w.shape[2:])
+                moved = np.moveaxis(parts, (1, 2), (-1, -2))
+            for d, taps in enumerate(self.chosen or ()):
+                moved = np.take(moved, np.maximum(taps, 0), axis=1 + d)
+                gone = [i for i, k in enumerate(taps) if k < 0]
+                if gone:
+                    moved[(slice(None),) * (1 + d) + (gone,)] = 0
+            return pack(moved.reshape(self.groups, -1, self.co))
+
+        return make
+
+    def pack_later(self, task: Task, width: int) -> tuple[Temp, Lowered]:
+        dtype, shape = dtype_of(self.value), shape_of(self.value)
+        kernel = task.kernel("pack_filters")
+        source = Source(shape, dtype, name="w")
+        source.bind(kernel.buffer(dtype, "w"), task.strides_of(self.value))
+        rows = elements(self.taps) * self.ci
+
+        def element(group: Expr, row: Expr, column: Expr) -> Expr:
+            rest = row // index(self.ci)
+            channel = row % index(self.ci)
+            where: list[Expr] = []
+            for taps in reversed(self.taps):
+                where.append(rest % index(taps))
+                rest = rest // index(taps)
+            where.reverse()
+            inside: list[Expr] = []
+            for d, taps in enumerate(self.chosen or ()):
+                real = [k for k in taps if k >= 0] or [0]
+                step = real[1] - real[0] if len(real) > 1 else 0
+                zeros = sum(k < 0 for k in taps)
+                if zeros:
+                    inside.append(where[d] >= zeros)
+                    where[d] = maximum(where[d] - zeros, 0)
+                where[d] = where[d] * step + real[0]
+            place = (group * self.ci + channel, column) if self.transposed else (group * self.co + column, channel)
+            value, condition = source.at((*place, *where)), all_of(inside)
+            return value if condition is None else select(condition, value, 0)
+
+        units = emit_pack(kernel, dtype, element, (self.groups, rows, self.co), width)
+        temp = Temp(self.groups * -(-self.co // width) * rows * width * SIZES[dtype])
+        return temp, Lowered(kernel, [self.value, temp], units, flop=self.groups * rows * self.co)
