@@ -12,18 +12,19 @@ from dataclasses import dataclass, field
 
 from fusewright.errors import InternalError
 from fusewright.graph.group import elements
-from fusewright.kernel.expr import FLOATS, Buffer, Expr, Load, Op, Var, arg, const, index, minimum, op, select
+from fusewright.kernel.expr import Buffer, Expr, Load, Op, Var, arg, index, minimum, op, select
 from fusewright.kernel.loops import Kernel
 from fusewright.kernel.tensor import Index, Reduced, Source, Tensor, walk
 from fusewright.kernel.vectorize import LANE, Vectorizer, lane_guard, vectorizable
+from fusewright.schedules.combine import COMBINE, identity, tree
 from fusewright.schedules.pointwise import lower_pointwise
 from fusewright.schedules.row_nest import Nest, make_nest, release
 from fusewright.schedules.row_passes import Pass, RowPlan, is_expensive, multiply_by_reciprocals, plan_passes
 from fusewright.schedules.task import Lowered, Task
 
 ACCUMULATORS = 4  # independent sums: an addition takes about four cycles, and one can start in each
-COMBINE = {"sum": "add", "prod": "mul", "max": "max", "min": "min"}
 FLOP_EACH = 4  # of one node on one element: several passes, exponentials among them
+OPEN_VECTORS = 2  # of a unit across rows where extents are open: two cache lines on AVX-512, narrow enough for all
 PAD = 64  # elements to which a kept row is rounded up
 
 Output = tuple[Tensor, Source]
@@ -40,33 +41,24 @@ def lower_rows(task: Task) -> list[Lowered]:
     kernel = task.kernel("rows")
     operands = task.bind_inputs(kernel, walk(*results))
     places = [task.bind_output(kernel, v)[1] for v in group.outputs]
-    units = emit_rows(kernel, list(zip(results, places, strict=True)), task.threads)
+    outputs = list(zip(results, places, strict=True))
+    units = emit_rows(kernel, outputs, 0 if task.open_extents else task.threads)
     full = max(elements(t.shape) for t in walk(*results))
     flop = full * (FLOP_EACH * len(group.nodes))
     return [Lowered(kernel, [*operands, *group.outputs], units, flop=flop)]
 
 
 def emit_rows(kernel: Kernel, outputs: Sequence[Output], threads: int = 1) -> int:
-    """Emit the loops that compute `outputs` (tensors and their places); returns the number of units for `threads`."""
+    """Emit the loops that compute `outputs` (tensors and their places); returns the number of units.
+
+    `threads` share them; 0: the loops must not depend on extents.
+    """
     tensors = [t for t, _ in outputs]
     reductions = [t for t in walk(*tensors) if isinstance(t, Reduced)]
     nest = make_nest(reductions, outputs)
     multiply_by_reciprocals(nest, tensors)
     plan = plan_passes(nest, tensors)
     return RowKernel(kernel, nest, plan, list(outputs), threads).emit()
-
-
-def identity(kind: str, dtype: str) -> Expr:
-    """What combines with anything to itself: the reduction of nothing."""
-    if kind in ("sum", "prod"):
-        return const(int(kind == "prod"), dtype)
-    low = kind == "max"
-    if dtype in FLOATS:
-        return const(float("-inf") if low else float("inf"), dtype)
-    if dtype.startswith("u"):
-        return const(0 if low else 2 ** int(dtype[1:]) - 1, dtype)
-    bits = int(dtype[1:]) - 1
-    return const(-(2**bits) if low else 2**bits - 1, dtype)
 
 
 @dataclass
@@ -162,6 +154,8 @@ class RowKernel:
         """
         if not self.vector:
             return 1
+        if not self.threads:
+            return OPEN_VECTORS * self.kernel.lanes
         vectors = ACCUMULATORS
         wanted = 2 * self.threads if self.threads > 1 else 1
         while vectors > 1 and (
@@ -313,7 +307,7 @@ class RowKernel:
         for r in one.reductions:
             results = []
             for c in range(len(self.columns)):
-                result = tree(COMBINE[r.kind], [accumulators[id(r), c, u] for u in range(unroll)])
+                result = tree(r.kind, [accumulators[id(r), c, u] for u in range(unroll)])
                 if self.vector and self.nest.along:
                     result = Op(r.dtype, False, "h" + r.kind, (result,))
                 results.append(kernel.let(result, r.kind))
@@ -409,12 +403,3 @@ def place_index(place: Source, own: Index) -> Expr:
     if not isinstance(load, Load):
         raise InternalError("an output without memory")
     return load.index
-
-
-def tree(name: str, values: Sequence[Expr]) -> Expr:
-    """values combined two by two."""
-    work = list(values)
-    while len(work) > 1:
-        pairs = [op(name, a, b) for a, b in zip(work[::2], work[1::2], strict=False)]
-        work = pairs + work[len(pairs) * 2 :]
-    return work[0]
