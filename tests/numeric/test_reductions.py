@@ -114,6 +114,16 @@ def test_axes_and_keepdims(op: str) -> None:
     graph.check()
 
 
+def test_extents_of_one() -> None:
+    graph = Graph()
+    data = graph.normal(1, 40, 3, 1)
+    x = graph.input(data)
+    for axes in ((0,), (3,), (0, 3), (0, 1), (2, 3), (0, 2, 3)):
+        name = graph.node("ReduceSum", graph.node("Exp", x)[0], graph.weight(np.array(axes)))[0]
+        graph.output(graph.node("Neg", name)[0], reduced_shape(data.shape, axes, 1))
+    graph.check()
+
+
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # float16 overflows in the reference too
 @pytest.mark.parametrize("dtype", ["float64", "float16", "int32", "int64", "uint32", "uint64"])
 def test_dtypes(dtype: str) -> None:

@@ -296,12 +296,14 @@ class RowKernel:
                 if column.lane is not None:
                     at[self.nest.kept[-1].dim] = column.lane
                 vectorize = Vectorizer(column.count if active is None else active)
+                here = [*one.keep, *(self.outputs[i][0] for i in one.full)]
+                before = [t.bound for t in here]
                 self.visit(one, tuple(at), vectorize, first_slot)
                 for r in one.reductions:
                     acc = accumulators[id(r), c, accumulator]
                     kernel.assign(acc, self.combined(r, acc, tuple(at), vectorize, active))
-                for tensor in [*one.keep, *(self.outputs[i][0] for i in one.full)]:
-                    tensor.bound = None
+                for tensor, bound in zip(here, before, strict=True):
+                    tensor.bound = bound
 
         self.sweep(point, unroll)
         for r in one.reductions:
