@@ -82,6 +82,8 @@ class Session:
         self._ready: dict[tuple[Shapes, tuple[bytes, ...]], Ready] = {}
         self._value_inputs: dict[Shapes, tuple[str, ...]] = {}
         self._lock = threading.Lock()
+        initializers = model.graph.initializers.values() if model is not None else ()
+        self._weights = {id(v.const_value) for v in initializers}
 
     # -- planning ---------------------------------------------------------------------------------------------
     def prepare(
@@ -117,7 +119,7 @@ class Session:
         model = specialize(self.model, shapes, log, values)
         check_support(model)
         made = plan(
-            model, self.target, self.threads, self.weights, self._array_of, open_extents=self.open, log=log
+            model, self.target, self.threads, self.weights, self._array_of, self._is_weight, open_extents=self.open, log=log
         )
         missing = {s: text for s, text in made.sources.items() if s not in self._addresses}
         if missing:
@@ -137,6 +139,9 @@ class Session:
     def programs(self) -> list[Ready]:
         """What has been planned so far, in order."""
         return list(self._ready.values())
+
+    def _is_weight(self, value: ir.Value) -> bool:
+        return id(value.const_value) in self._weights
 
     def _array_of(self, value: ir.Value) -> np.ndarray | None:
         if value.const_value is None or value.is_graph_input():

@@ -64,6 +64,7 @@ class Planner:
     threads: int
     weights: WeightStore
     array_of: Callable[[ir.Value], np.ndarray | None]
+    is_weight: Callable[[ir.Value], bool]
     open_extents: bool
     log: Log
     map: StorageMap = field(default_factory=StorageMap)
@@ -142,7 +143,7 @@ class Planner:
     def storage(self, value: ir.Value) -> Storage:
         """The place of a value; a constant gets one when it is first asked for."""
         if value not in self.map.storages:
-            root = self.constant(value.name or str(id(value)), "as it is", lambda: self.array(value))
+            root = self.constant(value, "as it is", lambda: self.array(value))
             self.map.storages[value] = Storage(root, row_major(shape_of(value)))
         return self.map.storages[value]
 
@@ -155,10 +156,14 @@ class Planner:
     def strides_of(self, value: ir.Value) -> tuple[int, ...]:
         return self.storage(value).strides
 
-    def constant(self, name: str, key: str, make: Callable[[], np.ndarray]) -> Root:
-        offset = self.weights.offset(name, key, make)
-        if offset is not None:
-            return Root(Space.WEIGHTS, 0, offset=offset, key=(name, key))
+    def constant(self, value: ir.Value, key: str, make: Callable[[], np.ndarray]) -> Root:
+        """Memory for a constant in some order of elements: the model's weights are shared by the plans of all shapes;
+        what shape inference has folded for these shapes belongs to this plan, whatever it is called."""
+        name = value.name or str(id(value))
+        if self.is_weight(value):
+            offset = self.weights.offset(name, key, make)
+            if offset is not None:
+                return Root(Space.WEIGHTS, 0, offset=offset, key=(name, key))
         if (name, key) not in self.constant_at:
             self.constant_at[name, key] = len(self.constants)
             self.constants.append(np.ascontiguousarray(make()))
@@ -167,8 +172,7 @@ class Planner:
     def root_of(self, operand: Operand, temps: dict[int, Root]) -> tuple[Root, int]:
         """The root of an operand and the byte offset within it."""
         if isinstance(operand, Pack):
-            name = operand.value.name or str(id(operand.value))
-            return self.constant(name, operand.key, lambda: operand.make(self.array(operand.value))), 0
+            return self.constant(operand.value, operand.key, lambda: operand.make(self.array(operand.value))), 0
         if isinstance(operand, Temp):
             if id(operand) not in temps:
                 temps[id(operand)] = self.arena(operand.bytes)
@@ -232,13 +236,14 @@ def plan(
     threads: int,
     weights: WeightStore,
     array_of: Callable[[ir.Value], np.ndarray | None],
+    is_weight: Callable[[ir.Value], bool] = lambda value: True,
     *,
     open_extents: bool = False,
     log: Log | None = None,
 ) -> Plan:
     """Plan a specialised model (every value has a static shape).
 
-    `array_of` gives the constant behind a value, or None. With `open_extents` no decision depends on extents that
+    `array_of` gives the constant behind a value, or None; `is_weight` tells which constants are the model's own. With `open_extents` no decision depends on extents that
     weights do not fix, so that a plan for other input shapes calls the same kernels.
     """
-    return Planner(model, target, threads, weights, array_of, open_extents, log or Log()).run()
+    return Planner(model, target, threads, weights, array_of, is_weight, open_extents, log or Log()).run()

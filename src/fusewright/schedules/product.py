@@ -304,7 +304,7 @@ class _Emitter:
             for i, loop in zip(outer, p.outer, strict=True):
                 if loop.left and loop.extent > 1:
                     base = base + i * self.ext(loop.left)
-            x_step = self.ext(p.x.left, p.fixed or p.x.left == p.k)
+            x_step = self.ext(p.x.left, p.fixed or (p.k_fixed and p.x.left == p.k))
             base = base + y * self.ext(p.y.left) + x * x_step
             if p.left.buffer is None:
                 raise TypeError("the left side is not bound")
