@@ -118,6 +118,29 @@ def grid_sample_supported(site: Site) -> str | None:
     return None
 
 
+# -- AffineGrid -----------------------------------------------------------------------------------------------------
+def affine_grid(site: Site, theta: Tensor, *_: Tensor | None) -> Tensor:
+    """theta x (x, y, [z,] 1) for the centres of the elements, or for corners that lie at -1 and 1."""
+    space = site.shape[1:-1]
+    rank = len(space)
+
+    def centre(i: Expr, extent: int) -> Expr:
+        place = E.cast(i, "f64")
+        if site.get("align_corners"):
+            return E.binary("div", place * 2.0, E.cast(E.maximum(arg(extent - 1), index(1)), "f64")) - 1.0
+        return E.binary("div", place * 2.0 + 1.0, E.cast(arg(extent), "f64")) - 1.0
+
+    def element(idx: Index) -> Expr:
+        n, row = idx[0], idx[-1]
+        total = E.cast(theta.at((n, row, index(rank))), "f64")
+        for d in range(rank):  # the grid names its last dimension first
+            weight = E.cast(theta.at((n, row, index(d))), "f64")
+            total = total + weight * centre(idx[rank - d], space[rank - 1 - d])
+        return E.cast(total, theta.dtype)
+
+    return Moved(site.shape, theta.dtype, element=element, sources=(theta,), name="affine_grid")
+
+
 # -- Col2Im ---------------------------------------------------------------------------------------------------------
 def col2im(site: Site, x: Tensor, *_: Tensor | None) -> Tensor:
     """Each element of the image is the sum of the patches' elements that lie on it."""
@@ -174,6 +197,7 @@ def local_response(site: Site, x: Tensor) -> Tensor:
 
 OPS = (
     OpDef("GridSample", Kind.MOVEMENT, grid_sample, supports=grid_sample_supported),
+    OpDef("AffineGrid", Kind.MOVEMENT, affine_grid, constants=(1,)),
     OpDef("Col2Im", Kind.MOVEMENT, col2im, constants=(1, 2)),
     OpDef("LRN", Kind.MOVEMENT, local_response),
 )

@@ -13,6 +13,7 @@ from fusewright.graph.copy import shallow_copy
 from fusewright.graph.decisions import Log
 from fusewright.passes.base import Pass, Repeat, run_passes
 from fusewright.passes.bind_shapes import BindShapes, BindValues
+from fusewright.passes.expand_functions import ExpandFunctions
 from fusewright.passes.fold_affine import FoldAffine
 from fusewright.passes.fold_constants import FoldConstants
 from fusewright.passes.fold_pad import FoldPad
@@ -21,6 +22,7 @@ from fusewright.passes.merge_transposes import MergeTransposes
 from fusewright.passes.merge_views import MergeViews
 from fusewright.passes.remove_dead import RemoveDead
 from fusewright.passes.remove_no_ops import RemoveNoOps
+from fusewright.passes.widen_half import WidenHalf
 
 BOUND_VALUES = "fusewright.bound_values"
 
@@ -51,6 +53,8 @@ def optimize(model: ir.Model, log: Log | None = None) -> ir.Model:
 SPECIALIZE: tuple[Pass, ...] = (
     RemoveDead(optional_outputs=False),
     FoldConstants(static=True),
+    ExpandFunctions(),
+    WidenHalf(),
     Repeat((RemoveNoOps(), MergeCommon(), MergeTransposes(), MergeViews(), RemoveDead(optional_outputs=False))),
     FoldConstants(static=True),  # gives shapes to what the passes before made
 )
