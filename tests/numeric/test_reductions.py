@@ -163,6 +163,11 @@ def test_nothing_to_reduce() -> None:
         name = graph.node(op, x, graph.weight(np.array([1])))[0]
         graph.output(name, (3, 1, 4), expected=np.full((3, 1, 4), value, np.float32))
     graph.output(graph.node("ReduceSum", x, graph.weight(np.array([2])))[0], (3, 0, 1))
+    for dtype, low, high in (("bool", 0, 1), ("int8", -128, 127), ("uint8", 0, 255), ("int32", -(2**31), 2**31 - 1)):
+        none = graph.input(np.zeros((2, 0), dtype))
+        for op, value in (("ReduceMax", low), ("ReduceMin", high)):
+            name = graph.node(op, none, graph.weight(np.array([1])))[0]
+            graph.output(name, (2, 1), dtype, np.full((2, 1), value, dtype))
     data = graph.normal(3, 5)
     y = graph.input(data)
     none = graph.weight(np.zeros(0, np.int64))

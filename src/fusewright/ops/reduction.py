@@ -25,6 +25,7 @@ from fusewright.kernel.tensor import (
 from fusewright.ops.opdef import Kind, OpDef, Site
 
 NARROW = {"f16": "f32", "bf16": "f32", "bool": "i32", "i8": "i32", "u8": "i32", "i16": "i32", "u16": "i32"}
+SMALL = {"bool": (0, 1), "i8": (-128, 127), "u8": (0, 255)}
 LAST_I32 = 2**31 - 1
 MVN_EPSILON = 1e-9  # added to the standard deviation by the function body of MeanVarianceNormalization
 
@@ -55,6 +56,14 @@ def mean(x: Tensor, axes: Sequence[int]) -> Tensor:
     for a in total.axes:
         count *= x.shape[a]
     return total / integer(count, x.dtype)
+
+
+def within(y: Tensor, dtype: str) -> Tensor:
+    """Back in `dtype`; the extreme of nothing, which small types do not hold, becomes their least or greatest value."""
+    if dtype in SMALL:
+        low, high = SMALL[dtype]
+        y = map_("min", map_("max", y, low), high)
+    return cast(y, dtype)
 
 
 def square(x: Tensor) -> Tensor:
@@ -123,7 +132,7 @@ def reduce_axes(site: Site, rank: int) -> list[int]:
 def reducing(name: str, body: Body) -> OpDef:
     def lower(site: Site, x: Tensor, *_: Tensor | None) -> Tensor:
         axes = reduce_axes(site, len(x.shape))
-        return cast(reshape_ones(body(wide(x), axes), site.shape), site.dtype)
+        return within(reshape_ones(body(wide(x), axes), site.shape), site.dtype)
 
     def axes_of(site: Site) -> tuple[int, ...]:
         rank = operand_rank(site)
