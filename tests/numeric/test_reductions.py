@@ -54,7 +54,7 @@ class Graph:
         return names
 
     def output(
-        self, name: str, shape: Sequence[int], dtype: Any = "float32", expected: np.ndarray | None = None
+        self, name: str, shape: Sequence[int | str], dtype: Any = "float32", expected: np.ndarray | None = None
     ) -> None:
         """`expected` where the reference is wrong or lacks the operation."""
         element = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
