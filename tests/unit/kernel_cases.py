@@ -10,6 +10,8 @@ import ml_dtypes
 import numpy as np
 import onnx
 import onnx_ir as ir
+import onnxruntime
+import pytest
 from onnx.reference import ReferenceEvaluator
 
 from fusewright.graph.group import Group, dtype_of, shape_of
@@ -24,14 +26,19 @@ from fusewright.target.x86 import AVX2, AVX512, SSE2
 
 Array = np.ndarray[Any, Any]
 TARGETS = (NEON, SSE2, AVX2, AVX512)  # 4 lanes (many registers and few), 8 and 16
+targets = pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+widths = pytest.mark.parametrize("target", (NEON, AVX2, AVX512), ids=lambda t: t.name)
+extents = pytest.mark.parametrize("open_extents", [False, True], ids=["fixed", "open"])
+layouts = pytest.mark.parametrize("layout", ["first", "last"])
 
 
 @dataclass
 class Case:
     """Nodes that make one group; `feeds` are its inputs, `constants` its weights.
 
-    The first node decides how the group loops. `layout` is where channels lie in tensors of rank 3 and more:
-    `first` (as ONNX writes the shape) or `last`.
+    Node number `anchor` decides how the group loops. `layout` is where channels lie in tensors of rank 3 and more:
+    `first` (as ONNX writes the shape) or `last`. `shapes` are those that ONNX does not infer. `reference` is what says
+    what is right: `onnx` (NumPy, as in the standard's pages) or `onnxruntime`, where the former is wrong or fails.
     """
 
     nodes: Sequence[onnx.NodeProto]
@@ -39,6 +46,9 @@ class Case:
     outputs: Sequence[str] = ("y",)
     constants: Mapping[str, Array] = field(default_factory=dict)
     layout: str = "first"
+    anchor: int = 0
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    reference: str = "onnx"
 
     def __post_init__(self) -> None:
         self.proto = self._model()
@@ -50,7 +60,7 @@ class Case:
             if v.name
         }
         inside = list(graph)
-        anchor = inside[0]
+        anchor = inside[self.anchor]
         definition = find(anchor.domain, anchor.op_type)
         assert definition is not None
         self.group = Group(
@@ -69,10 +79,15 @@ class Case:
             list(self.nodes),
             "case",
             [info(n, a) for n, a in self.feeds.items()],
-            [onnx.helper.make_empty_tensor_value_info(n) for n in self.outputs],
+            [
+                onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, self.shapes[n])
+                if n in self.shapes
+                else onnx.helper.make_empty_tensor_value_info(n)
+                for n in self.outputs
+            ],
             [onnx.numpy_helper.from_array(a, n) for n, a in self.constants.items()],
         )
-        model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 24)])
+        model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 23)], ir_version=10)
         return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
 
     def strides_of(self, value: ir.Value) -> Strides:
@@ -96,7 +111,11 @@ class Case:
         return lower(self.task(target, open_extents=open_extents, threads=threads))
 
     def expected(self) -> list[Array]:
-        return [np.asarray(a) for a in ReferenceEvaluator(self.proto).run(None, dict(self.feeds))]
+        feeds = dict(self.feeds)
+        if self.reference == "onnx":
+            return [np.asarray(a) for a in ReferenceEvaluator(self.proto).run(None, feeds)]
+        session = onnxruntime.InferenceSession(self.proto.SerializeToString(), providers=["CPUExecutionProvider"])
+        return [np.asarray(a) for a in session.run(None, feeds)]
 
     def interpret(
         self, target: Target, *, open_extents: bool = False, threads: int = 1, shares: int | None = None
@@ -178,6 +197,19 @@ def floats(*shape: int, seed: int = 0) -> Array:
     """Values in [-2, 2), without zeros."""
     values = np.random.default_rng(seed).uniform(-2, 2, shape).astype(np.float32)
     return np.where(values == 0, np.float32(1), values)
+
+
+def check(
+    case: Case, target: Target, *, open_extents: bool = False, shares: Sequence[int] = (1, 3), tolerance: float = 2e-5
+) -> None:
+    """The case gives what ONNX says, however many threads share it."""
+    expected = case.expected()
+    for threads in shares:
+        got = case.interpret(target, open_extents=open_extents, threads=threads, shares=threads)
+        for array, wanted in zip(got, expected, strict=True):
+            np.testing.assert_allclose(
+                array, wanted, rtol=tolerance, atol=tolerance, err_msg=f"{threads} threads", strict=True
+            )
 
 
 node = onnx.helper.make_node

@@ -199,10 +199,11 @@ class _Run:
         else:
             made = meaning(e.name, e.dtype if e.name == "select" else source, any(a.vec for a in e.args))(*args)
         if e.vec:
-            return np.broadcast_to(np.asarray(made).astype(NUMPY[e.dtype]), (self.lanes,))
+            vector = np.asarray(made, NUMPY[e.dtype])
+            return vector if vector.ndim else np.full(self.lanes, vector)
         if e.dtype == "i64":
             return (int(made) + 2**63) % 2**64 - 2**63
-        return np.asarray(made).astype(NUMPY[e.dtype])[()]
+        return np.asarray(made, NUMPY[e.dtype])[()]
 
 
 def _same(a: Any, b: Any) -> bool:
