@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -188,8 +188,9 @@ def again(b: Builder, x: str, s: Shape) -> None:
         b.values.append((twin.output[0], s))
 
 
-ON_IMAGES: tuple[Callable[[Builder, str, Shape], None], ...] = (conv, conv3, padded_conv, padded_pool)
-ON_ANY: tuple[Callable[[Builder, str, Shape], None], ...] = (
+Step = Callable[[Builder, str, Shape], None]
+ON_IMAGES: tuple[Step, ...] = (conv, conv3, padded_conv, padded_pool)
+ON_ANY: tuple[Step, ...] = (
     constant_operand,
     neutral_operand,
     join,
@@ -206,8 +207,11 @@ ON_ANY: tuple[Callable[[Builder, str, Shape], None], ...] = (
 )
 
 
-def random_model(seed: int, steps: int = 24) -> ir.Model:
-    """A valid model with one or two inputs, a few outputs (some in mid-chain), and perhaps an open batch."""
+def random_model(seed: int, steps: int = 24, more: Sequence[Step] = ()) -> ir.Model:
+    """A valid model with one or two inputs, a few outputs (some in mid-chain), and perhaps an open batch.
+
+    `more` steps are taken besides those of ON_ANY.
+    """
     rng = np.random.default_rng(seed)
     b = Builder(rng)
     inputs = [("x0", (BATCH, 2, 4, 4)), ("x1", (BATCH, 6))][: int(rng.integers(1, 3))]
@@ -219,7 +223,8 @@ def random_model(seed: int, steps: int = 24) -> ir.Model:
         else:
             value = b.pick()
             assert value is not None
-            ON_ANY[int(rng.integers(len(ON_ANY)))](b, *value)
+            on_any = (*ON_ANY, *more)
+            on_any[int(rng.integers(len(on_any)))](b, *value)
         if int(np.prod(b.values[-1][1])) > 4096:
             b.values.pop()
     made = [value for value in b.values if value[0].startswith("v")]

@@ -70,9 +70,10 @@ class Grouper:
     def run(self) -> list[Group]:
         grown = []
         for kind in SEEDS:
-            for node in self.nodes:
-                if self.ops[node].kind is kind and node not in self.owner:
-                    grown.append(self.seed(kind, node))
+            nodes = [n for n in self.nodes if self.ops[n].kind is kind]
+            if kind is Kind.ELEMENTWISE:  # the largest first: smaller operands may be repeated in its loops
+                nodes.sort(key=lambda n: -elements(shape_of(n.outputs[0])))
+            grown += [self.seed(kind, n) for n in nodes if n not in self.owner]
         return in_order(self.nodes, [self.group(g) for g in grown])
 
     def seed(self, kind: Kind, node: ir.Node) -> Growth:
@@ -144,9 +145,8 @@ class Grouper:
                 return f"its result has shape {list(shape)}, the loops have {list(loops.full)}"
             if elements(shape) == 0 or elements(loops.full) == 0:
                 return "it has no elements"
-            if loops.reduces and any(
-                v is not None and v.producer() in growth and loops.clash(shape, shape_of(v)) for v in node.inputs
-            ):
+            inside = [shape_of(v) for v in node.inputs if v is not None and v.producer() in growth]
+            if loops.reduces and kind is Kind.ELEMENTWISE and any(loops.clash(shape, s) for s in inside):
                 return "it reads a result of the group along another dimension"
         return self.refuse_work(growth, node) or self.refuse_operands(growth, node)
 
