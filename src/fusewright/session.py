@@ -224,7 +224,10 @@ def port_of(value: ir.Value) -> Port:
 
 def _checked(port: Port, given: Any) -> np.ndarray:
     """`given` as a contiguous array of the port's dtype, or an InputError that says what is wrong."""
-    array = np.asarray(given)
+    try:
+        array = np.asarray(given)
+    except ValueError:  # a list of arrays of several shapes
+        raise InputError(f"input {port.name!r} is a {type(given).__name__} of unequal parts, expected one array") from None
     wanted = numpy_dtype(port.dtype)
     if array.dtype != wanted:
         raise InputError(

@@ -69,7 +69,7 @@ def dequantize(site: Site, x: Tensor, scale: Tensor, zero: Tensor | None = None)
 OPS = (
     OpDef("Cast", Kind.ELEMENTWISE, to_dtype),
     OpDef("CastLike", Kind.ELEMENTWISE, to_dtype),
-    OpDef("BitCast", Kind.ELEMENTWISE, bit_cast, supports=bit_cast_supported),
+    OpDef("BitCast", Kind.MOVEMENT, bit_cast, supports=bit_cast_supported),
     OpDef("QuantizeLinear", Kind.ELEMENTWISE, quantize, supports=quantize_supported),
     OpDef("DequantizeLinear", Kind.ELEMENTWISE, dequantize),
 )

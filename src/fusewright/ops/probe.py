@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fusewright.kernel.expr import Const, Expr, Load, Op, Var, children, index
 from fusewright.kernel.tensor import Index, Source, Tensor
 from fusewright.kernel.vectorize import vectorizable
+from fusewright.ops.apply import apply
 from fusewright.ops.opdef import OpDef, Site
 
 SIMPLE = frozenset(
@@ -34,9 +35,7 @@ def elementwise_work(definition: OpDef, site: Site) -> Work:
     inputs: list[Tensor | None] = []
     for i, known in enumerate(site.inputs):
         inputs.append(None if known is None or i in definition.constants else _operand(*known))
-    made = definition.lower(site, *inputs)
-    results = made if isinstance(made, tuple) else (made,)
-    values = [t.at(tuple(index(0) for _ in t.shape)) for t in results]
+    values = [t.at(tuple(index(0) for _ in t.shape)) for t in apply(definition, site, inputs)]
     return Work(_cost(values), all(vectorizable(v) for v in values))
 
 

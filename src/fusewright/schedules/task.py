@@ -14,6 +14,7 @@ from fusewright.graph.site import make_site
 from fusewright.kernel.expr import Buffer
 from fusewright.kernel.loops import Kernel
 from fusewright.kernel.tensor import Literal, Source, Table, Tensor
+from fusewright.ops.apply import apply
 from fusewright.ops.opdef import Site
 from fusewright.ops.registry import find
 from fusewright.target.target import Target
@@ -112,9 +113,7 @@ class Task:
             inputs = [
                 None if v is None or i in definition.constants else self.tensor(v) for i, v in enumerate(node.inputs)
             ]
-            made = definition.lower(site, *inputs)
-            results = made if isinstance(made, tuple) else (made,)
-            for value, tensor in zip(node.outputs, results, strict=False):
+            for value, tensor in zip(node.outputs, apply(definition, site, inputs), strict=False):
                 self.tensors[value] = tensor
 
     def bind_inputs(self, kernel: Kernel, used: Sequence[Tensor]) -> list[Operand]:
