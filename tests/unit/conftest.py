@@ -7,7 +7,9 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--update-golden", action="store_true", help="write what is generated now as what is expected (then read the diff)"
+        "--update-golden",
+        action="store_true",
+        help="write what is generated now as what is expected (then read the diff)",
     )
 
 

@@ -126,7 +126,8 @@ class Case:
         """
         memory: dict[int, Array] = {}
         for lowered in self.lower(target, open_extents=open_extents, threads=threads):
-            arrays = [self._memory(o, b.dtype, memory) for o, b in zip(lowered.operands, lowered.kernel.buffers, strict=True)]
+            pairs = zip(lowered.operands, lowered.kernel.buffers, strict=True)
+            arrays = [self._memory(operand, buffer.dtype, memory) for operand, buffer in pairs]
             run_in_shares(lowered, arrays, shares or 1)
         return [self._read(v, memory[id(v)]) for v in self.group.outputs]
 

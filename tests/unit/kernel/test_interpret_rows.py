@@ -57,7 +57,8 @@ def test_softmax_over_channels(target: Target, layout: str) -> None:
 def test_layer_normalization(target: Target, open_extents: bool, width: int) -> None:
     nodes = [node("LayerNormalization", ["x", "scale", "bias"], ["t"]), node("Relu", ["t"], ["y"])]
     constants = {"scale": floats(width, seed=1), "bias": floats(width, seed=2)}
-    check(Case(nodes, {"x": floats(2, 3, width)}, constants=constants), target, open_extents=open_extents, tolerance=1e-4)
+    case = Case(nodes, {"x": floats(2, 3, width)}, constants=constants)
+    check(case, target, open_extents=open_extents, tolerance=1e-4)
 
 
 @widths

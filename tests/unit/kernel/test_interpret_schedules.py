@@ -6,7 +6,11 @@ whatever lies outside.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
+import onnx
 import pytest
 from kernel_cases import Case, check, extents, floats, layouts, node, targets, widths
 
@@ -65,8 +69,12 @@ def test_a_scalar_has_no_loop() -> None:
     check(Case([node("Add", ["x", "x"], ["y"])], {"x": floats()}), AVX2, shares=(1,))
 
 
-MOVEMENTS = {
-    "slice": (node("Slice", ["x", "from", "to", "axes", "steps"], ["y"]), {"from": [16, 0], "to": [-18, 4], "axes": [2, 1], "steps": [-3, 2]}),
+Move = tuple[onnx.NodeProto, Mapping[str, Any]]  # the node, and its integer inputs
+MOVEMENTS: dict[str, Move] = {
+    "slice": (
+        node("Slice", ["x", "from", "to", "axes", "steps"], ["y"]),
+        {"from": [16, 0], "to": [-18, 4], "axes": [2, 1], "steps": [-3, 2]},
+    ),
     "pad": (node("Pad", ["x", "pads"], ["y"]), {"pads": [0, 1, 2, 0, 0, 3]}),
     "pad by reflection": (node("Pad", ["x", "pads"], ["y"], mode="reflect"), {"pads": [0, 1, 2, 0, 2, 3]}),
     "crop": (node("Pad", ["x", "pads"], ["y"]), {"pads": [0, -1, 2, 0, 0, -3]}),
@@ -74,7 +82,7 @@ MOVEMENTS = {
     "expand": (node("Expand", ["x", "shape"], ["y"]), {"shape": [2, 3, 5, 17]}),
     "gather": (node("Gather", ["x", "at"], ["y"], axis=1), {"at": [[0, -1], [3, 1]]}),
     "gather along rows": (node("Gather", ["x", "at"], ["y"], axis=2), {"at": [16, 0, -17]}),
-}  # fmt: skip
+}
 
 
 @widths
