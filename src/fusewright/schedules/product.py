@@ -157,6 +157,8 @@ class _Emitter:
     def block_rows(self) -> tuple[int, int]:
         """Rows of a block (of y, or of x where there is no y) so that its left side fits half of the L2 cache."""
         p = self.p
+        if p.y.extent == 1 and p.staging is not None:
+            return p.x.extent, 1  # the one row is staged whole
         if p.y.extent > 1:
             wanted, unit = p.y.extent, 1
             row = p.staging.elements_for(2) - p.staging.elements_for(1) if p.staging else p.x.extent * p.k
@@ -251,7 +253,7 @@ class _Emitter:
         with kernel.loop(y_end, "y", start=y_first) as y:
 
             def strip(x: Expr, count: int) -> None:
-                self.tile(scratch, outer, y, y_first, x, x_first, count, n0, vectors, partial, right)
+                self.tile(scratch, outer, y, y_first, x, count, n0, vectors, partial, right)
 
             length = x_end - x_first
             if isinstance(length, Const):
@@ -286,7 +288,6 @@ class _Emitter:
         y: Expr,
         y_first: Expr,
         x: Expr,
-        x_first: Expr,
         count: int,
         n0: Expr,
         vectors: int,
@@ -296,7 +297,7 @@ class _Emitter:
         p, kernel = self.p, self.kernel
         if scratch is not None and p.staging is not None:
             s = p.staging
-            base = (y - y_first) * s.y_step + (x - x_first if p.y.extent == 1 else x) * s.x_step
+            base = (y - y_first) * s.y_step + x * s.x_step  # rows are staged whole
             buffer, x_step = scratch, s.x_step
             taps = [(t.extent, step) for t, step in zip(p.taps, s.tap_steps, strict=True)]
         else:
