@@ -10,6 +10,7 @@ from fusewright.ops import (
     indexing,
     logic,
     movement,
+    recurrent,
     reduction,
     resize,
     sampling,
@@ -29,6 +30,7 @@ FAMILIES: tuple[tuple[OpDef, ...], ...] = (
     reduction.OPS,
     resize.OPS,
     sampling.OPS,
+    recurrent.OPS,
     structured.OPS,
     view.OPS,
 )

@@ -7,7 +7,18 @@ from collections.abc import Callable, Mapping
 from fusewright.errors import InternalError
 from fusewright.ops.opdef import Kind
 from fusewright.ops.registry import find
-from fusewright.schedules import concat, contract, conv, group_normalization, pool, scan, scatter, topk, transposed
+from fusewright.schedules import (
+    concat,
+    contract,
+    conv,
+    group_normalization,
+    pool,
+    recurrent,
+    scan,
+    scatter,
+    topk,
+    transposed,
+)
 from fusewright.schedules.pointwise import lower_pointwise, lower_view
 from fusewright.schedules.rows import lower_rows
 from fusewright.schedules.task import Lowered, Task
@@ -25,6 +36,7 @@ BY_NAME: Mapping[str, Schedule] = {
     **contract.SCHEDULES,
     **conv.SCHEDULES,
     **pool.SCHEDULES,
+    **recurrent.SCHEDULES,
     **transposed.SCHEDULES,
     **concat.SCHEDULES,
     **group_normalization.SCHEDULES,

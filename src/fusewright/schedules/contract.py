@@ -115,12 +115,8 @@ def matrix_product(
     if dtype == "f64":  # half as many elements in a register, so half the rows
         tile = TileShape(max(1, tile.rows // 2), tile.vectors)
     width = tile.vectors * task.target.lanes
-    if constant:
-        operand_b: Operand = Pack(b, f"matrix {width} {trans_b}", _matrix_packer(width, trans_b, vector_b))
-    else:
-        temp_b, pack = packed_right(task, b, trans_b, width, batch_b, k, n)
-        lowered.append(pack)
-        operand_b = temp_b
+    operand_b, packing = packed_matrix(task, b, trans_b, width, batch_b, k, n)
+    lowered += packing
 
     kernel = task.kernel("matmul")
     left = Source(shape_a, dtype, name="a")
@@ -201,6 +197,17 @@ def copied(task: Task, a: ir.Value, transposed: bool) -> tuple[Temp, Strides, Lo
     units = emit_loops(kernel, axes, len(shape), [(moved, (buffer, target))])
     temp = Temp(elements(shape) * SIZES[dtype])
     return temp, tuple(strides), Lowered(kernel, [a, temp], units, flop=elements(shape))
+
+
+def packed_matrix(
+    task: Task, b: ir.Value, transposed: bool, width: int, batch: tuple[int, ...], k: int, n: int
+) -> tuple[Operand, list[Lowered]]:
+    """The right side in panels of `width` columns: packed at compile time where it is constant, else by a kernel."""
+    if task.array_of(b) is not None:
+        make = _matrix_packer(width, transposed, len(shape_of(b)) == 1)
+        return Pack(b, f"matrix {width} {transposed}", make), []
+    temp, lowered = packed_right(task, b, transposed, width, batch, k, n)
+    return temp, [lowered]
 
 
 def packed_right(

@@ -1,4 +1,4 @@
-"""How do the nodes behind a structured computation join its kernel? Their tensors read its elements as they are made."""
+"""How do nodes behind a structured computation join its kernel? Their tensors read its elements as they are made."""
 
 from __future__ import annotations
 
