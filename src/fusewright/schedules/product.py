@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from fusewright.kernel.expr import SIZES, Buffer, Const, Expr, Op, arg, index, minimum
+from fusewright.kernel.expr import SIZES, Buffer, Const, Expr, Load, Op, arg, index, minimum
 from fusewright.kernel.loops import Kernel
-from fusewright.kernel.tensor import Anchor, Source, Tensor
+from fusewright.kernel.tensor import Anchor, Mapped, Source, Tensor, walk
 from fusewright.kernel.vectorize import LANE, Vectorizer
 from fusewright.schedules.task import Task
 from fusewright.schedules.tile import Left, Right, TileShape, emit_tile
 
+LONG_EPILOGUE = 4  # elementwise nodes; more are not repeated for each accumulator
 Place = tuple[Expr, ...]  # an index of the result, by logical dimension
 
 
@@ -97,6 +98,15 @@ class _Emitter:
     task: Task
     kernel: Kernel
     p: Product
+    shared: bool = False  # whether threads share the panels of one block
+    blocked: bool = False  # whether there are several blocks of rows
+
+    def __post_init__(self) -> None:
+        nodes = sum(isinstance(t, Mapped) for t in walk(*(tensor for tensor, _, _ in self.p.results)))
+        # a long epilogue is spelled once, in a loop over the rows of the tile; so is each with open extents, whose
+        # tails come in several sizes and which is lowered anew for each size
+        self.compact = nodes > LONG_EPILOGUE or not self.p.fixed
+        self.tile_scratch = Buffer("tile", self.p.dtype, "scratch")
 
     def ext(self, value: int, fixed: bool | None = None) -> Expr:
         return index(value) if (self.p.fixed if fixed is None else fixed) else arg(value)
@@ -118,19 +128,24 @@ class _Emitter:
         along = p.y if p.y.extent > 1 else p.x
 
         block_e, blocks_e, shares_e = self.ext(block), self.ext(blocks), self.ext(shares)
+        # with open extents the text must not tell whether there happens to be one block or one share
+        self.shared, self.blocked = shares > 1 or not p.fixed, blocks > 1 or not p.fixed
         scratch = None
+        if self.compact:
+            self.tile_scratch = kernel.scratch(p.dtype, p.tile.rows * width, "tile")
         if p.staging is not None:
             scratch = kernel.scratch(p.dtype, 0, "stage")
             p.scratch_bytes = (p.staging.elements_for(block) + 2 * kernel.lanes) * SIZES[p.dtype]
-        last = kernel.mutable(index(-1), "staged") if scratch is not None and shares > 1 else None
+            p.scratch_bytes += kernel.scratch_bytes
+        last = kernel.mutable(index(-1), "staged") if scratch is not None and self.shared else None
         with kernel.loop(kernel.hi, "u", start=kernel.lo) as u:
             rest = u
             share: Expr = index(0)
-            if shares > 1:
+            if self.shared:
                 share, rest = kernel.let(rest % shares_e, "share"), kernel.let(rest // shares_e, "rest")
             group = rest
             at_block: Expr = index(0)
-            if blocks > 1:
+            if self.blocked:
                 at_block, rest = kernel.let(rest % blocks_e, "block"), kernel.let(rest // blocks_e, "rest")
             outer: list[Expr] = [index(0)] * len(p.outer)
             for i in range(len(p.outer) - 1, -1, -1):
@@ -143,7 +158,7 @@ class _Emitter:
                     rest = kernel.let(rest // size, "rest")
             start = kernel.let(at_block * block_e, "start")
             extent = self.ext(along.extent)
-            stop = extent if blocks == 1 else kernel.let(minimum(start + block_e, extent), "stop")
+            stop = extent if not self.blocked else kernel.let(minimum(start + block_e, extent), "stop")
             if scratch is not None and p.staging is not None:
                 if last is not None:
                     with kernel.when(Op("bool", False, "ne", (group, last))):
@@ -195,9 +210,9 @@ class _Emitter:
         width = vectors * lanes
         whole = p.n // width
         n_total = self.ext(p.n, p.n_fixed)
-        first: Expr = index(0) if shares == 1 else kernel.let(share * self.ext(per_share), "p0")
+        first: Expr = index(0) if not self.shared else kernel.let(share * self.ext(per_share), "p0")
         whole_e = self.ext(whole, p.n_fixed)
-        end = whole_e if shares == 1 else kernel.let(minimum(first + self.ext(per_share), whole_e), "p1")
+        end = whole_e if not self.shared else kernel.let(minimum(first + self.ext(per_share), whole_e), "p1")
 
         def strip(n0: Expr, count: int, partial: Expr | None, panel: Expr | None = None) -> None:
             """Columns from n0 on; `panel` is where their panel starts, if not there."""
@@ -212,14 +227,14 @@ class _Emitter:
             if rest:
                 count = -(-rest // lanes)
                 partial = index(rest % lanes) if rest % lanes else None
-                if shares == 1:
+                if not self.shared:
                     strip(index(whole * width), count, partial)
                 else:
                     with kernel.when(Op("bool", False, "eq", (share, shares_last(shares, self)))):
                         strip(index(whole * width), count, partial)
             return
         tail = kernel.let(whole_e * width, "tail")
-        if shares > 1:
+        if self.shared:
             tail = kernel.let(
                 Op(
                     "i64", False, "select", (Op("bool", False, "eq", (share, shares_last(shares, self))), tail, n_total)
@@ -314,7 +329,7 @@ class _Emitter:
         base = kernel.let(base, "a")
         left = Left(buffer, base, [index(m) * x_step for m in range(count)], taps, self.ext(p.k, p.k_fixed))
 
-        def finish(m: int, v: int, value: Expr) -> None:
+        def finish(m: Expr, v: int, value: Expr) -> None:
             place: list[Expr] = [index(0)] * p.rank
             for i, loop in zip(outer, p.outer, strict=True):
                 if loop.dim >= 0:
@@ -328,7 +343,19 @@ class _Emitter:
             active = partial if v == vectors - 1 else None
             self.store(tuple(place), value, active)
 
-        emit_tile(kernel, p.dtype, vectors, left, right, finish)
+        if not self.compact:
+            emit_tile(kernel, p.dtype, vectors, left, right, lambda m, v, value: finish(index(m), v, value))
+            return
+        tile, lanes = self.tile_scratch, kernel.lanes
+        width = vectors * lanes
+        emit_tile(
+            kernel, p.dtype, vectors, left, right,
+            lambda m, v, value: kernel.store(tile, index(m * width + v * lanes), value),
+        )  # fmt: skip
+        with kernel.loop(count, "m") as m:
+            for v in range(vectors):
+                value = Load(p.dtype, True, tile, m * width + v * lanes)
+                finish(m, v, kernel.let(value, f"c{v}"))
 
     def column(self, outer: list[Expr], n: Expr) -> Expr:
         """The logical column: grouped convolutions have their group as an outer loop that drives the columns too."""
