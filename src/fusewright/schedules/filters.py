@@ -70,9 +70,9 @@ class Filters:
             rest = row // index(self.ci)
             channel = row % index(self.ci)
             where: list[Expr] = []
-            for taps in reversed(self.taps):
-                where.append(rest % index(taps))
-                rest = rest // index(taps)
+            for extent in reversed(self.taps):
+                where.append(rest % index(extent))
+                rest = rest // index(extent)
             where.reverse()
             inside: list[Expr] = []
             for d, taps in enumerate(self.chosen or ()):
