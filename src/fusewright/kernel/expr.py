@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 FLOATS = frozenset({"f32", "f64", "f16", "bf16"})
 SIGNED = frozenset({"i8", "i16", "i32", "i64"})
@@ -131,7 +132,9 @@ def const(value: Number, dtype: str) -> Expr:
     return Const(dtype, False, int(value))
 
 
-def index(value: int) -> Expr:
+@lru_cache(maxsize=1 << 14)
+def index(value: int) -> Const:
+    """An index constant; equal ones are one node, since planning makes tens of thousands of them."""
     return Const("i64", False, value)
 
 
