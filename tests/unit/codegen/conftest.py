@@ -1,4 +1,4 @@
-"""What the unit tests share: the modules beside this file, and the option that rewrites golden files."""
+"""The option that rewrites golden files."""
 
 from __future__ import annotations
 
