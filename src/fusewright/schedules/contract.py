@@ -9,9 +9,8 @@ import onnx_ir as ir
 
 from fusewright.graph.group import dtype_of, elements, shape_of
 from fusewright.kernel.expr import SIZES, Expr, arg, index
-from fusewright.kernel.loops import Kernel
 from fusewright.kernel.tensor import Anchor, Index, Moved, Source, Tensor, walk
-from fusewright.schedules.epilogue import epilogue
+from fusewright.schedules.epilogue import bind_epilogue, epilogue
 from fusewright.schedules.pack import emit_pack, pack_matrix
 from fusewright.schedules.pointwise import Axis, aligned_strides, emit_loops, memory_order, merge_axes
 from fusewright.schedules.product import Loop, Product, emit_product
@@ -29,16 +28,6 @@ def epilogue_walks(task: Task, results: Sequence[Tensor], shape: tuple[int, ...]
         if isinstance(t, Source) and id(t) in owner and len(t.shape) <= len(shape):
             walks.append(aligned_strides(task.strides_of(owner[id(t)]), t.shape, len(shape)))
     return walks
-
-
-def bind_results(task: Task, kernel: Kernel, product: Product, results: Sequence[Tensor]) -> list[Operand]:
-    """Pointers for the epilogue's operands and the outputs."""
-    operands = task.bind_inputs(kernel, walk(*results))
-    for value, tensor in zip(task.group.outputs, results, strict=True):
-        buffer, place = task.bind_output(kernel, value)
-        product.results.append((tensor, buffer, place))
-        operands.append(value)
-    return operands
 
 
 def lower_matmul(task: Task) -> list[Lowered]:
@@ -138,7 +127,8 @@ def matrix_product(
         fixed=fixed, k_fixed=fixed or constant, n_fixed=n_fixed, threads=task.threads,
         l2_bytes=task.target.l2_bytes, anchor=raw,
     )  # fmt: skip
-    operands: list[Operand] = [operand_a, operand_b, *bind_results(task, kernel, product, results)]
+    product.results = bind_epilogue(task, kernel, results)
+    operands: list[Operand] = [operand_a, operand_b, *product.results.operands]
     units = emit_product(task, kernel, product)
     flop = 2 * elements(out_shape) * k
     lowered.append(Lowered(kernel, operands, units, flop=flop, scratch=product.scratch_bytes))

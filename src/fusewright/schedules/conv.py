@@ -10,9 +10,9 @@ import onnx_ir as ir
 from fusewright.graph.group import dtype_of, elements, shape_of
 from fusewright.kernel.expr import Expr, index
 from fusewright.kernel.tensor import Anchor, Source, Tensor
-from fusewright.schedules.contract import NO_LOOP, bind_results, epilogue_walks
+from fusewright.schedules.contract import NO_LOOP, epilogue_walks
 from fusewright.schedules.depthwise import is_depthwise, lower_depthwise
-from fusewright.schedules.epilogue import bias_along, epilogue
+from fusewright.schedules.epilogue import bias_along, bind_epilogue, epilogue
 from fusewright.schedules.filters import Filters
 from fusewright.schedules.geometry import Geometry, conv_geometry
 from fusewright.schedules.pointwise import Axis, merge_axes
@@ -112,7 +112,8 @@ def convolve(task: Task, c: Convolution, bias: ir.Value | None) -> list[Lowered]
     if staged:
         product.staging = conv_staging(task, product, left, geometry, groups, ci, kernel_shape, merge_x)
     packed, before = c.filters.packed(task, width)
-    operands: list[Operand] = [c.x, packed, *bind_results(task, kernel, product, results)]
+    product.results = bind_epilogue(task, kernel, results)
+    operands: list[Operand] = [c.x, packed, *product.results.operands]
     units = emit_product(task, kernel, product)
     flop = 2 * elements(c.out) * filters
     return [*before, Lowered(kernel, operands, units, flop=flop, scratch=product.scratch_bytes)]

@@ -32,11 +32,16 @@ class Results:
 
     tensors: list[tuple[Tensor, Buffer, Source]]
     operands: list[Operand]
+    changing: list[Tensor] | None = None  # what depends on the anchors: to be forgotten when they get new values
 
     def store(
         self, kernel: Kernel, place: Index, values: Sequence[tuple[Anchor, Expr]], lanes: Vectorizer | None
     ) -> None:
         """Write all outputs at `place`, where each anchor has this value; `lanes` is None for one element."""
+        if self.changing is None:
+            self.changing = above([tensor for tensor, _, _ in self.tensors], [anchor for anchor, _ in values])
+        for tensor in self.changing:
+            tensor.forget()
         for anchor, value in values:
             anchor.bound = lambda idx, value=value: value
         for tensor, buffer, target in self.tensors:
@@ -45,6 +50,17 @@ class Results:
                 kernel.store(buffer, position, tensor.at(place))
             else:
                 kernel.store_lanes(buffer, position, tensor.at(place), lanes)
+
+
+def above(roots: Sequence[Tensor], anchors: Sequence[Tensor]) -> list[Tensor]:
+    """The tensors below `roots` that are computed from any of `anchors`."""
+    found = {id(a) for a in anchors}
+    result: list[Tensor] = []
+    for tensor in walk(*roots):  # operands come first
+        if any(id(i) in found for i in tensor.inputs()):
+            found.add(id(tensor))
+            result.append(tensor)
+    return result
 
 
 def bind_epilogue(task: Task, kernel: Kernel, results: Sequence[Tensor]) -> Results:

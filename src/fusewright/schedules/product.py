@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 from fusewright.kernel.expr import SIZES, Buffer, Const, Expr, Load, Op, arg, index, minimum
 from fusewright.kernel.loops import Kernel
-from fusewright.kernel.tensor import Anchor, Mapped, Source, Tensor, walk
+from fusewright.kernel.tensor import Anchor, Mapped, Source, walk
 from fusewright.kernel.vectorize import LANE, Vectorizer
+from fusewright.schedules.epilogue import Results
 from fusewright.schedules.task import Task
 from fusewright.schedules.tile import Left, Right, TileShape, emit_tile
 
@@ -81,9 +82,9 @@ class Product:
     n_fixed: bool
     threads: int
     l2_bytes: int
+    anchor: Anchor
     staging: Staging | None = None
-    results: list[tuple[Tensor, Buffer, Source]] = field(default_factory=list)
-    anchor: Anchor | None = None
+    results: Results = field(default_factory=lambda: Results([], []))
     scratch_bytes: int = 0
     place: Callable[[Place], Place] | None = None  # where an index of the loops lies in the result, if elsewhere
 
@@ -102,7 +103,7 @@ class _Emitter:
     blocked: bool = False  # whether there are several blocks of rows
 
     def __post_init__(self) -> None:
-        nodes = sum(isinstance(t, Mapped) for t in walk(*(tensor for tensor, _, _ in self.p.results)))
+        nodes = sum(isinstance(t, Mapped) for t in walk(*(tensor for tensor, _, _ in self.p.results.tensors)))
         # a long epilogue is spelled once, in a loop over the rows of the tile; so is each with open extents, whose
         # tails come in several sizes and which is lowered anew for each size
         self.compact = nodes > LONG_EPILOGUE or not self.p.fixed
@@ -366,13 +367,8 @@ class _Emitter:
 
     def store(self, place: Place, value: Expr, active: Expr | None) -> None:
         p = self.p
-        if p.anchor is not None:
-            p.anchor.bound = lambda idx: value
-        vectorize = Vectorizer(active)
         place = place if p.place is None else p.place(place)
-        for tensor, buffer, target in p.results:
-            where = target.at(place)
-            self.kernel.store_lanes(buffer, where.index, tensor.at(place), vectorize)  # type: ignore[attr-defined]
+        p.results.store(self.kernel, place, [(p.anchor, value)], Vectorizer(active))
 
 
 def shares_last(shares: int, emitter: _Emitter) -> Expr:

@@ -91,7 +91,7 @@ def project(task: Task, x: ir.Value, w: ir.Value, shape: Shape, parts: Temp) -> 
     out = Source(raw.shape, dtype, name="parts")
     buffer = kernel.buffer(dtype, "parts", "out")
     out.bind(buffer, (outer_rows * inner_rows * n, inner_rows * n, n, 1))
-    product.results.append((raw, buffer, out))
+    product.results.tensors.append((raw, buffer, out))
     units = emit_product(task, kernel, product)
     flop = 2 * shape.directions * outer_rows * inner_rows * n * shape.features
     lowered.append(Lowered(kernel, [operand, weights, parts], units, flop=flop, scratch=product.scratch_bytes))
