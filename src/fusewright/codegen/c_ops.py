@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from fusewright.errors import InternalError
-from fusewright.kernel.expr import FLOATS, INTS, UNSIGNED, Op
+from fusewright.kernel.expr import COMPARISONS, FLOATS, INTS, UNSIGNED, Op
 
 INFIX = {
     "add": "+", "sub": "-", "mul": "*", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!=",
-    "bitand": "&", "bitor": "|", "bitxor": "^",
+    "bitand": "&", "bitor": "|", "bitxor": "^", "and": "&", "or": "|", "xor": "^", "floordiv": "/", "floormod": "%",
 }  # fmt: skip
-BOOLEAN = {"and": "&", "or": "|", "xor": "^"}
-ARITHMETIC = frozenset({"add", "sub", "mul", "div"})
+WRAPPING = frozenset({"add", "sub", "mul"})
+FORMS = {**{name: f"({{0}} {sign} {{1}})" for name, sign in INFIX.items()}, "fma": "({0} * {1} + {2})"}
+SCALAR_FORMS = {
+    **FORMS,
+    "not": "(!{0})", "select": "({0} ? {1} : {2})", "lane": "{0}[{1}]",
+    "isnan": "(__builtin_isnan({0}) != 0)", "isinf": "(__builtin_isinf({0}) != 0)",
+}  # fmt: skip
+SCALAR_FLOAT_FORMS = {"div": "({0} / {1})", "neg": "(-{0})"}
+VECTOR_FORMS = {**FORMS, "not": "(~{0})", "bitnot": "(~{0})", "neg": "(-{0})"}
+# the vector extensions spread a scalar operand of these themselves; a scalar int they would not narrow to the lanes
+SPREADING = {**{name: FORMS[name] for name in WRAPPING}, "div": "({0} / {1})"}
 MASKS = {  # how a mask of 32-bit lanes becomes one as wide as the values that it selects
     "f32": "", "i32": "", "u32": "", "f64": "fw_to_i64", "i64": "fw_to_i64", "u64": "fw_to_i64",
     "i8": "fw_to_i8", "u8": "fw_to_i8", "i16": "fw_to_i16", "u16": "fw_to_i16",
@@ -27,37 +35,18 @@ def scalar_op(e: Op, args: list[str]) -> str:
 
 def _scalar(e: Op, args: list[str]) -> str:
     name, dtype = e.name, e.args[0].dtype if e.args else e.dtype
-    if name in INFIX:
-        if name in ARITHMETIC and dtype in INTS:
-            return _wrapped(name, dtype, args)
-        return f"({args[0]} {INFIX[name]} {args[1]})"
-    if name in BOOLEAN:
-        return f"({args[0]} {BOOLEAN[name]} {args[1]})"
-    match name:
-        case "not":
-            return f"(!{args[0]})"
-        case "bitnot":
-            return f"(({integer(dtype)})~{args[0]})"
-        case "select":
-            return f"({args[0]} ? {args[1]} : {args[2]})"
-        case "cast":
-            return _scalar_cast(dtype, e.dtype, args[0])
-        case "fma":
-            return f"({args[0]} * {args[1]} + {args[2]})"
-        case "floordiv":
-            return f"({args[0]} / {args[1]})"
-        case "floormod":
-            return f"({args[0]} % {args[1]})"
-        case "div" if dtype in FLOATS:
-            return f"({args[0]} / {args[1]})"
-        case "neg" if dtype in FLOATS:
-            return f"(-{args[0]})"
-        case "isnan" | "isinf":
-            return f"(__builtin_{name}({args[0]}) != 0)"
-        case "bitcast":
-            return _bitcast(dtype, e.dtype, args[0])
-        case "lane":
-            return f"{args[0]}[{args[1]}]"
+    if name in WRAPPING and dtype in INTS:
+        return _wrapped(name, dtype, args)
+    if name in SCALAR_FORMS:
+        return SCALAR_FORMS[name].format(*args)
+    if name in SCALAR_FLOAT_FORMS and dtype in FLOATS:
+        return SCALAR_FLOAT_FORMS[name].format(*args)
+    if name == "cast":
+        return _scalar_cast(dtype, e.dtype, args[0])
+    if name == "bitcast":
+        return _bitcast(dtype, e.dtype, args[0])
+    if name == "bitnot":
+        return f"(({integer(dtype)})~{args[0]})"
     if name.startswith("h") and e.args and e.args[0].vec:  # across the lanes
         return f"fw_{name}_{dtype}({args[0]})"
     if dtype in ("f16", "bf16"):  # functions are computed in float32 and rounded once
@@ -122,38 +111,18 @@ def vector_op(e: Op, args: list[str]) -> str:
     if name == "splat":
         return _splat(e.dtype, args[0])
     dtype = e.args[0].dtype
-    vectors = [a.vec for a in e.args]
-    if name in ARITHMETIC and dtype in FLOATS:
-        return f"({args[0]} {'/' if name == 'div' else INFIX[name]} {args[1]})"
-    full = [t if v else _splat(a.dtype, t) for t, v, a in zip(args, vectors, e.args, strict=True)]
-    if name in ("add", "sub", "mul"):  # C would not narrow a scalar int to the lanes' type
-        return f"({full[0]} {INFIX[name]} {full[1]})"
-    if name in ("lt", "le", "gt", "ge", "eq", "ne"):
-        return _mask(dtype, f"({full[0]} {INFIX[name]} {full[1]})")
-    if name in BOOLEAN:
-        return f"({full[0]} {BOOLEAN[name]} {full[1]})"
-    match name:
-        case "bitand" | "bitor" | "bitxor":
-            return f"({full[0]} {INFIX[name]} {full[1]})"
-        case "not" | "bitnot":
-            return f"(~{full[0]})"
-        case "select":
-            return _select(e.dtype, full)
-        case "cast":
-            return _vector_cast(dtype, e.dtype, full[0])
-        case "bitcast":
-            return f"((fw_{e.dtype}v){full[0]})"
-        case "fma":
-            return f"({full[0]} * {full[1]} + {full[2]})"
-        case "floordiv":
-            return f"({full[0]} / {full[1]})"
-        case "floormod":
-            return f"({full[0]} % {full[1]})"
-        case "neg":
-            return f"(-{full[0]})"
-        case "isnan" | "isinf":
-            return _mask(dtype, f"fw_{name}_{dtype}({full[0]})")
-    return f"fw_{name}_{dtype}({', '.join(full)})"
+    if name in SPREADING and dtype in FLOATS:
+        return SPREADING[name].format(*args)
+    full = [text if a.vec else _splat(a.dtype, text) for text, a in zip(args, e.args, strict=True)]
+    if name == "select":
+        return _select(e.dtype, full)
+    if name == "cast":
+        return _vector_cast(dtype, e.dtype, full[0])
+    if name == "bitcast":
+        return f"((fw_{e.dtype}v){full[0]})"
+    form = VECTOR_FORMS.get(name)
+    spelled = form.format(*full) if form is not None else f"fw_{name}_{dtype}({', '.join(full)})"
+    return _mask(dtype, spelled) if name in COMPARISONS else spelled
 
 
 def _splat(dtype: str, x: str) -> str:
