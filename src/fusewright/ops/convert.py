@@ -70,6 +70,6 @@ OPS = (
     OpDef("Cast", Kind.ELEMENTWISE, to_dtype),
     OpDef("CastLike", Kind.ELEMENTWISE, to_dtype),
     OpDef("BitCast", Kind.MOVEMENT, bit_cast, supports=bit_cast_supported),
-    OpDef("QuantizeLinear", Kind.ELEMENTWISE, quantize, supports=quantize_supported),
-    OpDef("DequantizeLinear", Kind.ELEMENTWISE, dequantize),
+    OpDef("QuantizeLinear", Kind.ELEMENTWISE, quantize, supports=quantize_supported, channels=True),
+    OpDef("DequantizeLinear", Kind.ELEMENTWISE, dequantize, channels=True),
 )

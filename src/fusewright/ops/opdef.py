@@ -102,7 +102,9 @@ class OpDef:
     VIEW operations say by `alias(site, shape, strides)` of their first operand where their result lies in its memory.
     `supports(site)` gives None, or the reason why this use is not supported.
     REDUCTION operations say by `axes(site)` which dimensions of their first operand they reduce.
-    `channels` tells that dimension 1 holds channels and the rest space: results lie channels last in memory.
+    `permutes` tells that a VIEW only puts dimensions in another order (its attribute `perm`).
+    `channels` tells that dimension 1 (or `axis`) holds channels: results of structured operations lie channels last in
+    memory, and operands of elementwise operations run along it instead of broadcasting.
     `epilogue` tells that a CUSTOM schedule takes the elementwise work that follows.
     """
 
@@ -115,5 +117,6 @@ class OpDef:
     alias: Callable[[Site, Sequence[int], Strides], Alias | None] | None = None
     domain: str = ""
     axes: Callable[[Site], tuple[int, ...]] | None = None
+    permutes: bool = False
     channels: bool = False
     epilogue: bool = False

@@ -316,7 +316,7 @@ OPS = (
     OpDef("InstanceNormalization", Kind.REDUCTION, instance_normalization, axes=spatial_axes),
     OpDef("MeanVarianceNormalization", Kind.REDUCTION, mean_variance_normalization, axes=named_axes),
     OpDef("LpNormalization", Kind.REDUCTION, lp_normalization, axes=one_axis(-1)),
-    OpDef("BatchNormalization", Kind.ELEMENTWISE, batch_normalization, supports=only_inference),
+    OpDef("BatchNormalization", Kind.ELEMENTWISE, batch_normalization, supports=only_inference, channels=True),
     OpDef("GroupNormalization", Kind.CUSTOM, schedule="group_normalization"),
     OpDef("CumSum", Kind.CUSTOM, constants=(1,), schedule="scan"),
     OpDef("CumProd", Kind.CUSTOM, constants=(1,), schedule="scan"),

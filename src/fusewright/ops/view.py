@@ -51,6 +51,6 @@ OPS = (
     OpDef("Flatten", Kind.VIEW, reshape, alias=alias.reshaped),
     OpDef("Squeeze", Kind.VIEW, reshape, constants=(1,), alias=alias.reshaped),
     OpDef("Unsqueeze", Kind.VIEW, reshape, constants=(1,), alias=alias.reshaped),
-    OpDef("Transpose", Kind.VIEW, transpose, alias=alias.transposed),
+    OpDef("Transpose", Kind.VIEW, transpose, alias=alias.transposed, permutes=True),
     OpDef("Identity", Kind.VIEW, identity, alias=alias.same),
 )

@@ -22,6 +22,8 @@ from fusewright.passes.merge_transposes import MergeTransposes
 from fusewright.passes.merge_views import MergeViews
 from fusewright.passes.remove_dead import RemoveDead
 from fusewright.passes.remove_no_ops import RemoveNoOps
+from fusewright.passes.scale_after import ScaleAfter
+from fusewright.passes.sink_views import SinkViews
 from fusewright.passes.widen_half import WidenHalf
 
 BOUND_VALUES = "fusewright.bound_values"
@@ -32,6 +34,8 @@ OPTIMIZE: tuple[Pass, ...] = (
             FoldConstants(),
             RemoveNoOps(),
             MergeCommon(),
+            ScaleAfter(),
+            SinkViews(),
             FoldAffine(),
             FoldPad(),
             MergeTransposes(),
@@ -55,7 +59,16 @@ SPECIALIZE: tuple[Pass, ...] = (
     FoldConstants(static=True),
     ExpandFunctions(),
     WidenHalf(),
-    Repeat((RemoveNoOps(), MergeCommon(), MergeTransposes(), MergeViews(), RemoveDead(optional_outputs=False))),
+    Repeat(
+        (
+            RemoveNoOps(),
+            MergeCommon(),
+            SinkViews(),
+            MergeTransposes(),
+            MergeViews(),
+            RemoveDead(optional_outputs=False),
+        )
+    ),
     FoldConstants(static=True),  # gives shapes to what the passes before made
 )
 """Once for each set of input shapes, after BindShapes: cheap, for a session waits for it."""
