@@ -421,3 +421,13 @@ def test_types_of_results_are_declared() -> None:
     )
     graph.check()
     assert graph.outputs[0].type.tensor_type.elem_type == TensorProto.FLOAT16
+
+
+def test_equal_columns_have_equal_sums() -> None:
+    """Down to the last bit, wherever they lie: the last block is not full, yet must not add in another order."""
+    graph = Graph()
+    column = graph.normal(169, 1)
+    x = graph.input(np.tile(column, (1, 1000)))
+    graph.output(graph.node("ReduceSum", x, graph.weight(np.array([0])), keepdims=0)[0], [1000])
+    found = graph.check().run(None, graph.feeds)[0]
+    assert len(np.unique(found)) == 1

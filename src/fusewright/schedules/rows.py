@@ -316,12 +316,17 @@ class RowKernel:
             self.bind_values(r, results)
 
     def unroll(self, one: Pass) -> int:
-        """Steps of the innermost loop taken at once, so that the additions do not wait for each other."""
+        """Steps of the innermost loop taken at once, so that the additions do not wait for each other.
+
+        Counted for a full block across rows in the last, partial one too: equal columns then have equal sums, down to
+        the last bit, wherever they lie.
+        """
         if not one.reductions or not self.vector or not self.nest.reduced:
             return 1
         if any(r.source is not None and is_expensive(self.nest, r.source) for r in one.reductions) or one.keep:
             return 1  # the elements take longer than the additions
-        return max(1, ACCUMULATORS // (len(self.columns) * len(one.reductions)))
+        columns = max(1, self.across // self.kernel.lanes)
+        return max(1, ACCUMULATORS // (columns * len(one.reductions)))
 
     def initial(self, r: Reduced) -> Expr:
         start = identity(r.kind, r.dtype)
