@@ -34,9 +34,9 @@ class Graph:
         self.feeds[name] = array
         return name
 
-    def weight(self, array: np.ndarray) -> str:
+    def weight(self, array: np.ndarray | np.generic) -> str:
         name = f"w{len(self.weights)}"
-        self.weights.append(numpy_helper.from_array(array, name))
+        self.weights.append(numpy_helper.from_array(np.asarray(array), name))
         return name
 
     def node(self, op: str, *inputs: str, outputs: int = 1, **attributes: Any) -> list[str]:

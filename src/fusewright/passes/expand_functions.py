@@ -12,6 +12,7 @@ from fusewright.frontend.upgrade import upgrade
 from fusewright.graph.decisions import Log
 from fusewright.graph.opset import OLDEST_OPSET, opset_of
 from fusewright.graph.shapes import infer
+from fusewright.ops.definitions import DEFINITIONS
 from fusewright.ops.registry import find
 from fusewright.passes.base import Pass
 from fusewright.passes.remove_dead import RemoveDead
@@ -65,7 +66,9 @@ class ExpandFunctions(Pass):
 
 
 def definition(node: ir.Node, version: int) -> onnx.FunctionProto | None:
-    """The function body that the standard gives for `node`, None where it gives none."""
+    """The function body that the standard (or, where it has only words, `ops.definitions`) gives for `node`."""
+    if node.op_type in DEFINITIONS:
+        return DEFINITIONS[node.op_type](node, version)
     if not onnx.defs.has(node.op_type):
         return None
     schema = onnx.defs.get_schema(node.op_type, version)
