@@ -1,4 +1,4 @@
-"""How is a kernel spelled in C? One text for every instruction set; the vector types and functions are in fw_kernel.h."""
+"""How is a kernel spelled in C? One text for every instruction set; vector types and functions are in fw_kernel.h."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def shape_of(value: ir.Value) -> tuple[int, ...]:
     """The static shape; every value has one after `specialize`."""
     if value.shape is None:
         raise ValueError(f"value {value.name!r} has no shape")
-    return tuple(int(d) for d in value.shape)
+    return value.shape.numpy()
 
 
 def dtype_of(value: ir.Value) -> str:

@@ -8,7 +8,7 @@ does not depend on its value, so one kernel serves every size. `Const` is spelle
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -157,7 +157,7 @@ def known(x: Expr) -> int | None:
     return None
 
 
-_FOLD = {
+_FOLD: Mapping[str, Callable[..., int]] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,

@@ -180,7 +180,7 @@ class Kernel:
         unroll: int = 1,
         name: str = "v",
     ) -> None:
-        """Run `body(base + LANE, vectorizer)` for vectors of `lanes` elements over [0, extent), the rest as a partial one.
+        """Run `body(base + LANE, vectorizer)` for vectors of `lanes` elements over [0, extent), the last one partial.
 
         `body` builds scalar expressions of that position and turns them into vectors by `vectorizer(expr)`;
         stores and masked reductions take `vectorizer.count`.

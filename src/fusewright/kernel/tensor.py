@@ -1,7 +1,7 @@
 """A tensor as a function from an index to an expression: what operations are declared in.
 
-`at(idx)` gives the scalar expression of one element. Elementwise operations, broadcasts, casts and data movement compose
-by composing these functions, so a fused group needs no rule of its own. `Reduced` tensors cannot be inlined:
+`at(idx)` gives the scalar expression of one element. Elementwise operations, broadcasts, casts and data movement
+compose by composing these functions, so a fused group needs no rule of its own. `Reduced` tensors cannot be inlined:
 a schedule computes them first and binds their value.
 """
 
@@ -104,7 +104,7 @@ class Source(Tensor):
     offset: Expr | None = None
 
     def bind(self, buffer: Buffer, strides: Sequence[int]) -> None:
-        """Strides up to SPELLED shape the loops and are spelled into the kernel, others are passed when it is called."""
+        """Strides up to SPELLED shape the loops and are spelled into the kernel, others are passed with the call."""
         self.buffer = buffer
         self.strides = tuple(
             index(s) if 0 <= s <= SPELLED or d == 1 else arg(s) for s, d in zip(strides, self.shape, strict=True)

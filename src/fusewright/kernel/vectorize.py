@@ -67,11 +67,7 @@ def substitute(x: Expr, variable: Var, value: Expr, memo: dict[int, Expr] | None
     elif isinstance(x, Op):
         args = tuple(substitute(a, variable, value, memo) for a in x.args)
         if any(a is not b for a, b in zip(args, x.args, strict=True)):
-            if (
-                x.dtype == "i64"
-                and len(args) == 2
-                and x.name in ("add", "sub", "mul", "floordiv", "floormod")
-            ):
+            if x.dtype == "i64" and len(args) == 2 and x.name in ("add", "sub", "mul", "floordiv", "floormod"):
                 result = binary(x.name, args[0], args[1])
             else:
                 result = Op(x.dtype, any(a.vec for a in args), x.name, args)

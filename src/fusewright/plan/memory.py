@@ -1,4 +1,4 @@
-"""At which offset does each intermediate tensor lie? First the largest, each in the lowest gap that is free while it lives."""
+"""At which offset does each intermediate tensor lie? Largest first, in the lowest gap that is free while it lives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""b[k, n] -> panels[n / R][k][n % R]: the right side of a product in the order in which tiles read it, zeros at the end."""
+"""b[k, n] -> panels[n / R][k][n % R]: the right side of a product in the order of its reading, zeros at the end."""
 
 from __future__ import annotations
 

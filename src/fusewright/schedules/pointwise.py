@@ -91,7 +91,7 @@ def lower_one_shape(task: Task) -> list[Lowered]:
 
 
 def lower_view(task: Task) -> list[Lowered]:
-    """A view that memory does not allow: a copy, walked in the operand's dimensions where those of the result split so."""
+    """A view that memory does not allow: a copy, walked in the operand's dimensions where the result's split so."""
     group = task.group
     source, result = group.inputs[0], group.outputs[0]
     shape, out_shape = shape_of(source), shape_of(result)

@@ -124,7 +124,9 @@ class _ConvStage:
 
     def outer_place(self, outer: Sequence[Expr]) -> tuple[Expr, Expr, Expr]:
         """Of this block: its image, the first channel of its group, its depth."""
-        n = first_channel = depth = index(0)
+        n: Expr = index(0)
+        first_channel: Expr = index(0)
+        depth: Expr = index(0)
         for i, loop in zip(outer, self.product.outer, strict=True):
             if loop.dim == 0:
                 n = i

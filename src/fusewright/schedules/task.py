@@ -1,4 +1,4 @@
-"""What does a schedule get, and what does it give? A group with the memory of its values; kernels with their operands."""
+"""What does a schedule get, and give? A group with the memory of its values; kernels with their operands."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ Operand = ir.Value | Pack | Temp
 class Lowered:
     """One kernel call: `operands[i]` is the memory of `kernel.buffers[i]`.
 
-    `units` are independent; `flop` and `bytes` estimate the work, by which the plan shares it out; `max_shares` limits it.
+    `units` are independent; `flop` and `bytes` estimate the work, by which the plan shares it out; `max_shares` limits
+    that.
     """
 
     kernel: Kernel

@@ -124,15 +124,15 @@ def emit_taps(
     b0 = kernel.let(right.base + tap * left.k * right.step, "b0")
     steps = known(left.k) if isinstance(left.k, Const) else None
 
-    def step(k: Expr) -> None:
+    def all_rows(k: Expr) -> None:
         b = []
         for v in range(len(acc[0])):
             place = b0 + k * right.step + v * kernel.lanes
             count = right.count if v == len(acc[0]) - 1 else None
             b.append(kernel.let(Load(dtype, True, right.buffer, place, count), f"b{v}"))
         for m, row in enumerate(acc):
-            a = Op(dtype, True, "splat", (Load(dtype, False, left.buffer, a0 + starts[m] + k),))
-            a = kernel.let(a, f"a{m}")
+            one = Load(dtype, False, left.buffer, a0 + starts[m] + k)
+            a = kernel.let(Op(dtype, True, "splat", (one,)), f"a{m}")
             for v, c in enumerate(row):
                 kernel.assign(c, Op(dtype, True, "fma", (a, b[v], c)))
 
@@ -141,9 +141,9 @@ def emit_taps(
         if whole:
             with kernel.loop(whole, "k", step=UNROLL) as k:
                 for u in range(UNROLL):
-                    step(k + u)
+                    all_rows(k + u)
         for u in range(whole, steps):
-            step(index(u))
+            all_rows(index(u))
         return
     with kernel.loop(left.k, "k") as k:
-        step(k)
+        all_rows(k)
