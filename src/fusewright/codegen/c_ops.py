@@ -96,9 +96,7 @@ def _scalar_cast(source: str, target: str, x: str) -> str:
     c = integer(target)
     if source in FLOATS:  # out of range gives what the processor gives, never undefined behaviour
         return (
-            f"(({c})fws_to_i64_{'f64' if source == 'f64' else 'f32'}({x}))"
-            if target != "u64"
-            else f"fws_to_u64({x})"
+            f"(({c})fws_to_i64_{'f64' if source == 'f64' else 'f32'}({x}))" if target != "u64" else f"fws_to_u64({x})"
         )
     return f"(({c}){x})"
 

@@ -26,7 +26,5 @@ def apply(definition: OpDef, site: Site, inputs: Sequence[Tensor | None]) -> tup
     results = made if isinstance(made, tuple) else (made,)
     if not computed:
         return results
-    kept = tuple(
-        cast(t, dtype) if dtype in HALF else t for t, dtype in zip(results, site.dtypes, strict=False)
-    )
+    kept = tuple(cast(t, dtype) if dtype in HALF else t for t, dtype in zip(results, site.dtypes, strict=False))
     return kept + results[len(kept) :]

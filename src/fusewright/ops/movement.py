@@ -160,7 +160,10 @@ def space_to_depth(site: Site, x: Tensor) -> Tensor:
 
     def element(idx: Index) -> Expr:
         n, c, h, w = idx
-        part, channel = (c // arg(depth), c % arg(depth)) if column_first else (c % index(block**2), c // index(block**2))
+        if column_first:
+            part, channel = c // arg(depth), c % arg(depth)
+        else:
+            part, channel = c % index(block**2), c // index(block**2)
         return x.at((n, channel, h * block + part // index(block), w * block + part % index(block)))
 
     return Moved(site.shape, x.dtype, element=element, sources=(x,), name="space_to_depth")

@@ -65,7 +65,11 @@ def _point(g: Expr, extent: int, corners: bool, padding: str, mode: str) -> Expr
     if mode == "nearest":
         x = E.op("round", x)
     if padding == "border":
-        x = E.minimum(E.maximum(x, 0.0), length - 1.0)
+        held = E.minimum(E.maximum(x, 0.0), length - 1.0)
+        if mode == "cubic" and not corners:  # half an element outside, points stay and only their neighbours are held
+            near = E.op("and", x >= -0.5, x <= length - 0.5)
+            held = select(near, x, held)
+        x = held
     elif padding == "reflection":
         x = _reflect(x, 0.0 if corners else -0.5, length - 1.0 if corners else length)
     x = select(E.op("isnan", x), -FARTHEST, x)

@@ -108,9 +108,7 @@ def lower_scatter_nd(task: Task) -> list[Lowered]:
     inner_shape = p.shape[depth:]
     with kernel.loop(kernel.hi, "u", start=kernel.lo), kernel.loop(arg(elements(outer_shape)), "o") as o:
         outer = decompose(kernel, o, outer_shape, "o")
-        at = [
-            kernel.let(wrapped(p.indices.at((*outer, index(d))), p.shape[d]), f"at{d}") for d in range(depth)
-        ]
+        at = [kernel.let(wrapped(p.indices.at((*outer, index(d))), p.shape[d]), f"at{d}") for d in range(depth)]
         with kernel.loop(arg(elements(inner_shape)), "i") as i:
             inner = decompose(kernel, i, inner_shape, "i")
             update(kernel, p.place, [*at, *inner], p.updates.at((*outer, *inner)), p.how)
