@@ -19,9 +19,8 @@ import onnx_ir as ir
 from fusewright.errors import UserError
 from fusewright.frontend.onnx import load
 from fusewright.graph.decisions import Log
-from fusewright.graph.group import Group
 from fusewright.passes.pipeline import optimize, specialize
-from fusewright.plan.planner import Plan, plan
+from fusewright.plan.planner import KernelNote, Plan, plan
 from fusewright.plan.support import check_support
 from fusewright.plan.weights import WeightStore
 from fusewright.target import host
@@ -48,20 +47,18 @@ def planned(name: str) -> Plan:
     return plan(model, host(), 1, Nothing(), array_of, log=Log())
 
 
-def only_applies(group: Group) -> bool:
+def only_applies(note: KernelNote) -> bool:
     """Whether the kernel only does what a neighbour could have done on the way."""
-    return group.kind == "elementwise"
+    return note.kind == "elementwise"
 
 
 def show(name: str, every: bool) -> None:
     made = planned(name)
-    kinds = Counter(note.group.kind for note in made.notes)
+    kinds = Counter(note.kind for note in made.notes)
     print(f"{name}: {len(made.notes)} kernels: " + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common()))
     for note in made.notes:
-        if every or only_applies(note.group) or note.group.kind in ("view", "movement"):
-            sources = [v.producer() for v in note.group.inputs if v.const_value is None]
-            reads = ", ".join(p.op_type for p in sources if p is not None)
-            print(f"  {note.group.kind:<12} {note.symbol[:24]:<25} {note.group.title:<60} reads {reads}")
+        if every or only_applies(note) or note.kind in ("view", "movement"):
+            print(f"  {note.kind:<12} {note.symbol[:24]:<25} {note.title:<60} reads {', '.join(note.reads)}")
 
 
 def main() -> None:

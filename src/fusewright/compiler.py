@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import onnx
 import onnx_ir as ir
@@ -12,12 +13,13 @@ import onnx_ir as ir
 from fusewright.frontend.onnx import load as load_onnx
 from fusewright.graph.blockers import ValueDependentError
 from fusewright.passes.pipeline import optimize
+from fusewright.planning import ModelPlanning
 from fusewright.runtime.build import Progress
-from fusewright.session import Session, port_of
+from fusewright.session import Session
 from fusewright.settings import settings
 from fusewright.target import get, host
 
-Source = str | Path | bytes | onnx.ModelProto | ir.Model
+Source: TypeAlias = str | Path | bytes | onnx.ModelProto | ir.Model
 
 
 def compile(
@@ -41,12 +43,8 @@ def compile(
     chosen = get(named) if named else host()
     loaded = load_onnx(model)
     name = Path(model).stem if isinstance(model, (str, Path)) else loaded.graph.name or "model"
-    optimized = optimize(loaded)
-    graph = optimized.graph
-    inputs, outputs = [port_of(v) for v in graph.inputs], [port_of(v) for v in graph.outputs]
-    session = Session(
-        optimized, inputs, outputs, chosen, threads or settings().threads, name=name, progress=progress
-    )
+    planner = ModelPlanning(optimize(loaded), chosen, threads or settings().threads, progress=progress)
+    session = Session(planner.inputs, planner.outputs, chosen, planner.threads, name, planner)
     given = {n: tuple(int(d) for d in s) for n, s in (shapes or {}).items()}
     bound = {p.name: given.get(p.name, p.shape) for p in session.inputs}
     if all(isinstance(d, int) for s in bound.values() for d in s):

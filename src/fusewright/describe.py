@@ -20,7 +20,8 @@ def describe(session: Session, shapes: Mapping[str, Sequence[int]] | None = None
         bound = {p.name: (shapes or {}).get(p.name, p.shape) for p in session.inputs}
         unbound = [n for n, s in bound.items() if any(not isinstance(d, int) for d in s)]
         if unbound:
-            raise ShapeError(f"input {unbound[0]!r} has open dimensions; give its shape (--shape {unbound[0]}=1x3x224x224)")
+            name = unbound[0]
+            raise ShapeError(f"input {name!r} has open dimensions; give its shape (--shape {name}=1x3x224x224)")
         ready = session.prepare({n: [int(d) for d in s if isinstance(d, int)] for n, s in bound.items()})
     elif session.programs:
         ready = session.programs[0]
@@ -49,10 +50,10 @@ def _kernels(plan: Plan) -> tuple[KernelInfo, ...]:
 
 
 def _kernel(number: int, note: KernelNote) -> KernelInfo:
-    nodes = tuple(NodeInfo(n.name or "", n.op_type) for n in note.group.nodes)
+    nodes = tuple(NodeInfo(name, op_type) for name, op_type in note.nodes)
     return KernelInfo(
         index=number,
-        title=note.group.title,
+        title=note.title,
         symbol=note.symbol,
         nodes=nodes,
         flop=note.flop,
@@ -65,7 +66,7 @@ def _kernel(number: int, note: KernelNote) -> KernelInfo:
 
 
 def _memory(session: Session, ready: Ready) -> MemoryInfo:
-    weights = len(session.weights.block) + sum(a.nbytes for a in ready.constants)
+    weights = ready.weights_bytes
     arena = ready.program.arena_bytes
     return MemoryInfo(arena, weights, weights + arena + ready.program.scratch_bytes * ready.program.threads)
 

@@ -8,25 +8,19 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import ml_dtypes
 import numpy as np
-import onnx_ir as ir
 
 from fusewright.errors import InputError, ShapeError
-from fusewright.graph.decisions import Log
-from fusewright.graph.group import dtype_of
-from fusewright.passes.pipeline import bound_values, specialize
-from fusewright.plan.planner import NUMPY, Plan, plan
 from fusewright.plan.program import Program
-from fusewright.plan.support import check_support
-from fusewright.plan.weights import WeightStore
 from fusewright.report.description import Description
-from fusewright.runtime.build import Progress, build
 from fusewright.runtime.executor import Executor
-from fusewright.runtime.pool import pool
 from fusewright.target.target import Target
+
+if TYPE_CHECKING:
+    from fusewright.plan.planner import Plan
 
 Shapes = tuple[tuple[int, ...], ...]
 
@@ -47,9 +41,16 @@ class Ready:
     program: Program
     executor: Executor
     constants: list[np.ndarray]
+    weights_bytes: int
     plan: Plan | None = None
     values: tuple[str, ...] = ()
     description: Description | None = None
+
+
+class Planning(Protocol):
+    """Makes what a new set of input shapes needs: `fusewright.planning`, absent where all shapes are known."""
+
+    def __call__(self, shapes: Mapping[str, tuple[int, ...]], values: Mapping[str, np.ndarray] | None) -> Ready: ...
 
 
 class Session:
@@ -60,37 +61,26 @@ class Session:
 
     def __init__(
         self,
-        model: ir.Model | None,
         inputs: Sequence[Port],
         outputs: Sequence[Port],
         target: Target,
         threads: int,
         name: str = "model",
-        weights: WeightStore | None = None,
-        addresses: dict[str, int] | None = None,
-        progress: Progress | None = None,
+        planner: Planning | None = None,
     ) -> None:
-        self.model = model
         self.inputs = list(inputs)
         self.outputs = list(outputs)
         self.target = target
         self.threads = threads
         self.name = name
-        self.weights = weights if weights is not None else WeightStore()
-        self.progress = progress
+        self.planner = planner
         self.open = any(not isinstance(d, int) for p in self.inputs for d in p.shape)
-        self.sources: dict[str, str] = {}
-        self._addresses = addresses if addresses is not None else {}
         self._ready: dict[tuple[Shapes, tuple[bytes, ...]], Ready] = {}
         self._value_inputs: dict[Shapes, tuple[str, ...]] = {}
         self._lock = threading.Lock()
-        initializers = model.graph.initializers.values() if model is not None else ()
-        self._weights = {id(v.const_value) for v in initializers}
 
     # -- planning ---------------------------------------------------------------------------------------------
-    def prepare(
-        self, shapes: Mapping[str, Sequence[int]], values: Mapping[str, np.ndarray] | None = None
-    ) -> Ready:
+    def prepare(self, shapes: Mapping[str, Sequence[int]], values: Mapping[str, np.ndarray] | None = None) -> Ready:
         """Plan and build for these input shapes; a known set costs a look-up.
 
         `values` are the arrays of a call: where the model computes a shape from an input's values, the plan holds for
@@ -114,42 +104,20 @@ class Session:
         return tuple(values[n].tobytes() for n in names) if values is not None else ()
 
     def _plan(self, key: Shapes, values: Mapping[str, np.ndarray] | None) -> Ready:
-        if self.model is None:
+        if self.planner is None:
             known = "; ".join(str(shapes) for shapes, _ in self._ready)
             raise ShapeError(f"this compiled file holds programs for other input shapes only: {known}")
-        log = Log()
-        shapes = {p.name: s for p, s in zip(self.inputs, key, strict=True)}
-        model = specialize(self.model, shapes, log, values)
-        check_support(model)
-        made = plan(
-            model, self.target, self.threads, self.weights, self._array_of, self._is_weight, open_extents=self.open, log=log
-        )
-        missing = {s: text for s, text in made.sources.items() if s not in self._addresses}
-        if missing:
-            self._addresses.update(build(missing, self.target, progress=self.progress).addresses)
-            self.sources.update(missing)
-        self.weights.seal()
-        executor = Executor(made.program, self._addresses, self.weights.block, pool(self.threads))
-        return Ready(made.program, executor, made.constants, made, bound_values(model))
+        return self.planner({p.name: s for p, s in zip(self.inputs, key, strict=True)}, values)
 
-    def add_program(self, program: Program, description: Description | None) -> None:
+    def add(self, ready: Ready) -> None:
         """A program that is planned and built already (out of a compiled file)."""
-        key = tuple(p.shape for p in program.inputs[: len(self.inputs)])
-        executor = Executor(program, self._addresses, self.weights.block, pool(self.threads))
-        self._ready[key, ()] = Ready(program, executor, [], description=description)
+        key = tuple(p.shape for p in ready.program.inputs[: len(self.inputs)])
+        self._ready[key, ()] = ready
 
     @property
     def programs(self) -> list[Ready]:
         """What has been planned so far, in order."""
         return list(self._ready.values())
-
-    def _is_weight(self, value: ir.Value) -> bool:
-        return id(value.const_value) in self._weights
-
-    def _array_of(self, value: ir.Value) -> np.ndarray | None:
-        if value.const_value is None or value.is_graph_input():
-            return None
-        return np.asarray(value.const_value.numpy())
 
     # -- looking inside and keeping ---------------------------------------------------------------------------
     def describe(self, shapes: Mapping[str, Sequence[int]] | None = None) -> Description:
@@ -214,7 +182,7 @@ class Session:
 
 @contextlib.contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Planning makes many small objects and no garbage worth looking for: the collector would take a third of its time."""
+    """Planning makes many small objects and no garbage: looking for it would take a third of the time."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -228,30 +196,25 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
     return np.dtype(ml_dtypes.bfloat16) if name == "bfloat16" else np.dtype(name)
 
 
-def port_of(value: ir.Value) -> Port:
-    dims: list[int | str | None] = []
-    if value.shape is None:
-        raise ShapeError(f"{value.name!r} has no rank in the model; give its shape (--shape {value.name}=1x3x224x224)")
-    for d in value.shape:
-        dims.append(d if isinstance(d, int) else d.value)
-    return Port(value.name or "", NUMPY[dtype_of(value)], tuple(dims))
-
-
 def _checked(port: Port, given: Any) -> np.ndarray:
     """`given` as a contiguous array of the port's dtype, or an InputError that says what is wrong."""
     try:
         array = np.asarray(given)
     except ValueError:  # a list of arrays of several shapes
-        raise InputError(f"input {port.name!r} is a {type(given).__name__} of unequal parts, expected one array") from None
+        raise InputError(
+            f"input {port.name!r} is a {type(given).__name__} of unequal parts, expected one array"
+        ) from None
     wanted = numpy_dtype(port.dtype)
     if array.dtype != wanted:
         raise InputError(
-            f"input {port.name!r} has dtype {array.dtype}, the model expects {wanted}; convert it with .astype({wanted.name!r})"
+            f"input {port.name!r} has dtype {array.dtype}, the model expects {wanted}; "
+            f"convert it with .astype({wanted.name!r})"
         )
     text = "x".join("?" if d is None else str(d) for d in port.shape)
     if array.ndim != len(port.shape):
         raise InputError(
-            f"input {port.name!r} has {array.ndim} dimensions {list(array.shape)}, the model expects {len(port.shape)}: {text or 'a scalar'}"
+            f"input {port.name!r} has {array.ndim} dimensions {list(array.shape)}, "
+            f"the model expects {len(port.shape)}: {text or 'a scalar'}"
         )
     named: dict[str, int] = {}
     for i, (d, got) in enumerate(zip(port.shape, array.shape, strict=True)):

@@ -1,4 +1,4 @@
-"""A session as a file, and back: what goes into an artifact and what a new session takes from it.
+"""A session as a file: what goes into an artifact (`fusewright.opening` reads it back).
 
 A file for a model without open dimensions holds its programs. One with open dimensions also holds the optimised model,
 so that new input shapes can be planned where it is loaded; its kernels serve all sizes, so no compiler is needed.
@@ -15,13 +15,11 @@ import numpy as np
 import onnx_ir as ir
 
 from fusewright.errors import ArtifactError
-from fusewright.plan.program import Call, Program, Ref, Space
-from fusewright.plan.weights import Entry, WeightStore
-from fusewright.report.description import description_from_json
+from fusewright.plan.program import Program, Ref, Space
+from fusewright.planning import ModelPlanning
 from fusewright.runtime import artifact
 from fusewright.runtime.build import build
-from fusewright.session import Port, Ready, Session
-from fusewright.target import get
+from fusewright.session import Ready, Session
 
 INLINE_BYTES = 4096  # constants up to this size stay in the model's own bytes
 ALIGN = 64
@@ -29,12 +27,15 @@ ALIGN = 64
 
 def save(session: Session, path: Path) -> None:
     """Write the session's programs, kernels and weights. Raises ArtifactError."""
+    planner = session.planner
+    if not isinstance(planner, ModelPlanning):
+        raise ArtifactError(f"this session was loaded from a compiled file; copy that file to {path}")
     readies = session.programs
     if not readies and not session.open:
         raise ArtifactError(f"nothing has been planned yet, so there is nothing to write to {path}")
-    parts: list[np.ndarray] = [np.frombuffer(session.weights.block, np.uint8)]
+    parts: list[np.ndarray] = [np.frombuffer(planner.weights.block, np.uint8)]
     size = parts[0].nbytes
-    index = {key: (e.offset, e.bytes) for key, e in session.weights.entries.items()}
+    index = {key: (e.offset, e.bytes) for key, e in planner.weights.entries.items()}
 
     def append(array: np.ndarray) -> int:
         nonlocal size
@@ -47,8 +48,8 @@ def save(session: Session, path: Path) -> None:
 
     programs = [_with_constants(session, ready, append) for ready in readies]
     model = None
-    if session.open and session.model is not None:
-        model = _model_bytes(session.model, index, append)
+    if session.open and planner.model is not None:
+        model = _model_bytes(planner.model, index, append)
     sources = {s: t for ready in readies if ready.plan is not None for s, t in ready.plan.sources.items()}
     meta: dict[str, Any] = {
         "name": session.name,
@@ -92,62 +93,8 @@ def _model_bytes(model: ir.Model, index: dict[tuple[str, str], tuple[int, int]],
             continue
         if (name, "as it is") not in index:
             index[name, "as it is"] = (append(np.asarray(tensor.numpy())), tensor.nbytes)
-        value.const_value = ir.ExternalTensor("weights", 0, tensor.nbytes, tensor.dtype, shape=tensor.shape, name=name)
-    return ir.to_proto(lean).SerializeToString()
-
-
-def load(path: str | Path, *, threads: int | None = None) -> Session:
-    """Open a file that `Session.save` wrote; no compiler is needed.
-
-    threads: at most that many take part in a run (default: as many as it was compiled for).
-    Raises ArtifactError when the file is not whole, not ours, or not for this machine.
-    """
-    opened = artifact.read(path)
-    meta = opened.meta
-    try:
-        inputs, outputs = ([_port(p) for p in meta[k]] for k in ("inputs", "outputs"))
-        weights = WeightStore(
-            entries={(n, k): Entry(o, b, None) for n, k, o, b in meta["constants"]},
-            block=memoryview(opened.weights),
-            sealed=True,
-            size=opened.weights.nbytes,
+        value.const_value = ir.ExternalTensor(
+            "weights", 0, tensor.nbytes, tensor.dtype, shape=ir.Shape(tensor.shape.numpy()), name=name
         )
-        model = None if meta["model"] is None else _model(base64.b64decode(meta["model"]), weights)
-        descriptions = [description_from_json(d) for d in meta["descriptions"]]
-        count = min(threads, meta["threads"]) if threads else meta["threads"]
-        name = meta["name"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{path} lacks what this Fusewright expects in it ({error}); compile the model again") from None
-    session = Session(model, inputs, outputs, get(opened.target), count, name, weights, opened.load())
-    for program, description in zip(opened.programs, descriptions, strict=True):
-        session.add_program(_limited(program, count), description)
-    return session
-
-
-def _limited(program: Program, threads: int) -> Program:
-    calls: tuple[Call, ...] = tuple(replace(c, shares=min(c.shares, threads)) for c in program.calls)
-    return replace(program, calls=calls, threads=threads)
-
-
-def _port(data: dict[str, Any]) -> Port:
-    return Port(data["name"], data["dtype"], tuple(data["shape"]))
-
-
-def _model(data: bytes, weights: WeightStore) -> ir.Model:
-    model = ir.from_proto(_proto(data))
-    for name, value in model.graph.initializers.items():
-        tensor = value.const_value
-        if isinstance(tensor, ir.ExternalTensor):
-            entry = weights.entries[name, "as it is"]
-            raw = np.frombuffer(weights.block, np.uint8)[entry.offset : entry.offset + entry.bytes]
-            array = raw.view(tensor.dtype.numpy()).reshape(tuple(int(d) for d in tensor.shape))
-            value.const_value = ir.tensor(array, dtype=tensor.dtype, name=name)
-    return model
-
-
-def _proto(data: bytes) -> Any:
-    import onnx
-
-    return onnx.ModelProto.FromString(data)
-
-
+    data: bytes = ir.to_proto(lean).SerializeToString()
+    return data

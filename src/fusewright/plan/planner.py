@@ -32,9 +32,15 @@ SHARE_FLOP = 100_000  # work that is worth waking a thread for: about ten times 
 
 @dataclass(frozen=True)
 class KernelNote:
-    """What is to be said of one call: the group it belongs to, and its work."""
+    """What is to be said of one call: what it computes, and its work. Holds no node, so that weights can be let go.
 
-    group: Group
+    `nodes` are names and operations of the model's nodes; `reads` the operations that make the operands.
+    """
+
+    title: str
+    kind: str
+    nodes: tuple[tuple[str, str], ...]
+    reads: tuple[str, ...]
     symbol: str
     flop: int
     bytes_in: int
@@ -223,7 +229,12 @@ class Planner:
             value = operand.value if isinstance(operand, Pack) else operand
             constant = isinstance(operand, Pack) or self.storage(value).root.space is Space.WEIGHTS
             moved["out" if buffer.role == "out" else "weights" if constant else "in"] += byte_size(value)
-        return KernelNote(group, symbol, lowered.flop, moved["in"], moved["out"], moved["weights"], scratch, shares)
+        nodes = tuple((n.name or "", n.op_type) for n in group.nodes)
+        producers = [v.producer() for v in group.inputs if v.const_value is None]
+        reads = tuple("input" if n is None else n.op_type for n in producers)
+        return KernelNote(
+            group.title, group.kind, nodes, reads, symbol, lowered.flop, moved["in"], moved["out"], moved["weights"], scratch, shares,
+        )  # fmt: skip
 
 
 def port(value: ir.Value) -> Port:
@@ -243,7 +254,8 @@ def plan(
 ) -> Plan:
     """Plan a specialised model (every value has a static shape).
 
-    `array_of` gives the constant behind a value, or None; `is_weight` tells which constants are the model's own. With `open_extents` no decision depends on extents that
-    weights do not fix, so that a plan for other input shapes calls the same kernels.
+    `array_of` gives the constant behind a value, or None; `is_weight` tells which constants are the model's own.
+    With `open_extents` no decision depends on extents that weights do not fix, so that a plan for other input shapes
+    calls the same kernels.
     """
     return Planner(model, target, threads, weights, array_of, is_weight, open_extents, log or Log()).run()
