@@ -1,6 +1,6 @@
 """How does an ONNX model become the one form that passes know?
 
-A path, bytes, `onnx.ModelProto` or `onnx_ir.Model` of opset 7 or later -> an `onnx_ir.Model` at OPSET, sorted,
+A path, bytes, `onnx.ModelProto` or `onnx_ir.Model` of opset 6 or later -> an `onnx_ir.Model` at OPSET, sorted,
 checked, functions inlined, constants and weights as initializers, every node and value named.
 """
 
@@ -16,16 +16,19 @@ import onnx_ir.passes.common as common
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped] # it ships no types
 
 from fusewright.errors import ModelError
-from fusewright.frontend.upgrade import upgrade
 from fusewright.frontend.weights import check_proto_weights, check_weights
 from fusewright.graph.copy import shallow_copy
 from fusewright.graph.opset import OPSET, ir_version_for, opset_of
+from fusewright.graph.upgrade import upgrade
 
 MAX_PROTO_BYTES = 2**31 - 1
 """What one protobuf message can hold; larger models keep their weights in external files."""
 
 MAX_CHECKED_BYTES = 1024
 """Larger weights are shown to onnx's checker as inputs: it looks at types only, and would copy them."""
+
+FREE_INITIALIZERS = 4
+"""The IR version from which an initializer need not be a graph input: constants that were lifted are none."""
 
 Source: TypeAlias = str | Path | bytes | onnx.ModelProto | ir.Model
 
@@ -166,6 +169,7 @@ def _check(model: ir.Model) -> None:
     if unknown_operators(model):
         return
     light = shallow_copy(model)
+    light.ir_version = max(light.ir_version, FREE_INITIALIZERS)
     for name, value in list(light.graph.initializers.items()):
         tensor = value.const_value
         if tensor is None or isinstance(tensor, ir.ExternalTensor) or tensor.nbytes > MAX_CHECKED_BYTES:

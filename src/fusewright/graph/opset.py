@@ -13,8 +13,8 @@ import onnx_ir as ir
 OPSET = min(26, onnx.defs.onnx_opset_version())
 """The opset of the default domain that older models are converted to."""
 
-OLDEST_OPSET = 7
-"""Before 7, broadcasting was an attribute and many operators had another meaning: such models are refused."""
+OLDEST_OPSET = 6
+"""Older operators name the memory that they may overwrite, and are in no exporter's output since 2017."""
 
 
 def opset_of(model: ir.Model) -> int:

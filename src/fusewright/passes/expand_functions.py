@@ -8,10 +8,10 @@ import onnx
 import onnx_ir as ir
 from onnx_ir.passes import common
 
-from fusewright.frontend.upgrade import upgrade
 from fusewright.graph.decisions import Log
 from fusewright.graph.opset import OLDEST_OPSET, opset_of
 from fusewright.graph.shapes import infer
+from fusewright.graph.upgrade import upgrade
 from fusewright.ops.definitions import DEFINITIONS
 from fusewright.ops.registry import find
 from fusewright.passes.base import Pass

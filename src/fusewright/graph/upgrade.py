@@ -115,6 +115,21 @@ def _dtype_of(node: ir.Node, index: int) -> ir.DataType:
     return value.dtype
 
 
+def _rank_of(node: ir.Node, index: int) -> int:
+    value = node.inputs[index]
+    if value is None or value.shape is None:
+        raise ModelError(f"{_where(node)}: the rank of input {index}, on which its meaning depends, cannot be inferred")
+    return len(value.shape)
+
+
+def _append_ones(node: ir.Node, index: int, count: int) -> None:
+    """Dimensions of 1 behind those of an input."""
+    value = node.inputs[index]
+    if count > 0 and value is not None:
+        rank = _rank_of(node, index)
+        _set_input(node, index, _before(node, "Unsqueeze", [value], axes=list(range(rank, rank + count))))
+
+
 def _unused(node: ir.Node, outputs: Sequence[ir.Value]) -> bool:
     return not any(output.uses() or output.is_graph_output() for output in outputs)
 
@@ -129,6 +144,45 @@ def _attribute_to_input(name: str, index: int, dtype: type = np.int64) -> Step:
 
 
 # The steps, by the opset at which the form changed.
+
+
+def _broadcast_7(node: ir.Node) -> None:
+    """The second operand lay along the dimensions from `axis` on; without `axis` along the last, as NumPy has it."""
+    asked, axis = _take(node, "broadcast", 0), _take(node, "axis")
+    if asked and axis is not None:
+        rank, own = _rank_of(node, 0), _rank_of(node, 1)
+        _append_ones(node, 1, rank - axis % max(rank, 1) - own)
+
+
+def _prelu_7(node: ir.Node) -> None:
+    """A slope of one dimension was one for each channel."""
+    if _rank_of(node, 1) == 1:
+        _append_ones(node, 1, _rank_of(node, 0) - 2)
+
+
+def _gemm_7(node: ir.Node) -> None:
+    _take(node, "broadcast")
+
+
+def _batch_norm_7(node: ir.Node) -> None:
+    """One output alone meant test mode, as `is_test` does."""
+    if not _take(node, "is_test", 0) and not _unused(node, node.outputs[1:]):
+        raise ModelError(f"{_where(node)}: its training outputs are used; export the model for inference")
+    node.resize_outputs(1)
+
+
+def _dropout_7(node: ir.Node) -> None:
+    if not _take(node, "is_test", 0):
+        raise ModelError(f"{_where(node)}: it drops at random (is_test=0); export the model for inference")
+
+
+def _upsample_7(node: ir.Node) -> None:
+    height, width = _take(node, "height_scale"), _take(node, "width_scale")
+    node.attributes["scales"] = ir.AttrFloat32s("scales", [1.0, 1.0, height, width])
+
+
+def _recurrent_7(node: ir.Node) -> None:
+    _take(node, "output_sequence")  # whether the first output was wanted; now it is, if it has a name
 
 
 def _batch_norm_9(node: ir.Node) -> None:
@@ -271,6 +325,25 @@ def _group_norm_21(node: ir.Node) -> None:
 _AXES_TO_INPUT = _attribute_to_input("axes", 1)
 
 STEPS: dict[tuple[int, str], Step] = {
+    (7, "Add"): _broadcast_7,
+    (7, "And"): _broadcast_7,
+    (7, "BatchNormalization"): _batch_norm_7,
+    (7, "Div"): _broadcast_7,
+    (7, "Dropout"): _dropout_7,
+    (7, "Equal"): _broadcast_7,
+    (7, "GRU"): _recurrent_7,
+    (7, "Gemm"): _gemm_7,
+    (7, "Greater"): _broadcast_7,
+    (7, "LSTM"): _recurrent_7,
+    (7, "Less"): _broadcast_7,
+    (7, "Mul"): _broadcast_7,
+    (7, "Or"): _broadcast_7,
+    (7, "PRelu"): _prelu_7,
+    (7, "Pow"): _broadcast_7,
+    (7, "RNN"): _recurrent_7,
+    (7, "Sub"): _broadcast_7,
+    (7, "Upsample"): _upsample_7,
+    (7, "Xor"): _broadcast_7,
     (9, "BatchNormalization"): _batch_norm_9,
     (9, "Scan"): _scan_9,
     (9, "Upsample"): _upsample_9,
