@@ -258,3 +258,19 @@ def test_random_chains_of_moves(rng: np.random.Generator) -> None:
             cases.add("Pad", x, ints(*(int(p) for p in rng.integers(0, 3, 2 * rank))), mode="constant")
             cases.add("Tile", x, ints(*(int(r) for r in rng.integers(1, 3, rank))))
         cases.check()
+
+
+def test_regions_of_interest(rng: np.random.Generator) -> None:
+    cases = Cases()
+    x = normal(rng, 2, 3, 9, 11)
+    corners = rng.random((5, 2)) * 12 - 2
+    rois = np.concatenate([corners, corners + rng.random((5, 2)) * 14], 1).astype(np.float32)
+    batches = np.array([0, 1, 1, 0, 1])
+    for mode in ("avg", "max"):
+        for coordinates in ("half_pixel", "output_half_pixel"):
+            for ratio in (0, 2):
+                cases.add(
+                    "RoiAlign", x, rois, batches, mode=mode, coordinate_transformation_mode=coordinates,
+                    sampling_ratio=ratio, output_height=3, output_width=4, spatial_scale=0.7, tolerance=3e-5,
+                )  # fmt: skip
+    cases.check()

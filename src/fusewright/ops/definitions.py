@@ -15,6 +15,7 @@ import onnx_ir as ir
 from onnx import TensorProto, helper
 
 from fusewright.graph.group import shape_of
+from fusewright.ops.einsum import einsum
 
 DOMAIN = "fusewright.definition"
 
@@ -132,6 +133,7 @@ def _unpooled(node: ir.Node) -> list[int]:
 
 DEFINITIONS: Mapping[str, Callable[[ir.Node, int], onnx.FunctionProto]] = {
     "ConvInteger": conv_integer,
+    "Einsum": einsum,
     "MatMulInteger": matmul_integer,
     "MaxUnpool": max_unpool,
     "QLinearConv": qlinear_conv,

@@ -177,6 +177,14 @@ def col2im(site: Site, x: Tensor, *_: Tensor | None) -> Tensor:
     return Moved(site.shape, x.dtype, element=element, sources=(x,), name="col2im")
 
 
+# -- RoiAlign -------------------------------------------------------------------------------------------------------
+def roi_align_supported(site: Site) -> str | None:
+    operand = site.inputs[0]
+    if operand is not None and 0 in operand[1]:
+        return "its operand has no elements"
+    return None
+
+
 # -- LRN ------------------------------------------------------------------------------------------------------------
 def local_response(site: Site, x: Tensor) -> Tensor:
     """x / (bias + alpha / size * sum of squares over `size` channels)^beta"""
@@ -203,5 +211,6 @@ OPS = (
     OpDef("GridSample", Kind.MOVEMENT, grid_sample, supports=grid_sample_supported),
     OpDef("AffineGrid", Kind.MOVEMENT, affine_grid, constants=(1,)),
     OpDef("Col2Im", Kind.MOVEMENT, col2im, constants=(1, 2)),
+    OpDef("RoiAlign", Kind.CUSTOM, schedule="roi_align", supports=roi_align_supported),
     OpDef("LRN", Kind.MOVEMENT, local_response),
 )

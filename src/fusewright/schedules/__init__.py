@@ -14,6 +14,7 @@ from fusewright.schedules import (
     group_normalization,
     pool,
     recurrent,
+    roi_align,
     scan,
     scatter,
     topk,
@@ -41,6 +42,7 @@ BY_NAME: Mapping[str, Schedule] = {
     **concat.SCHEDULES,
     **group_normalization.SCHEDULES,
     **scan.SCHEDULES,
+    **roi_align.SCHEDULES,
     **scatter.SCHEDULES,
     **topk.SCHEDULES,
 }
