@@ -16,7 +16,7 @@ from fusewright.kernel.tensor import Anchor, Mapped, Source, walk
 from fusewright.kernel.vectorize import LANE, Vectorizer
 from fusewright.schedules.epilogue import Results
 from fusewright.schedules.task import Task
-from fusewright.schedules.tile import Left, Right, TileShape, emit_tile
+from fusewright.schedules.tile import UNROLL, Left, Right, TileShape, emit_tile, registers
 
 LONG_EPILOGUE = 4  # elementwise nodes; more are not repeated for each accumulator
 Place = tuple[Expr, ...]  # an index of the result, by logical dimension
@@ -344,14 +344,15 @@ class _Emitter:
             active = partial if v == vectors - 1 else None
             self.store(tuple(place), value, active)
 
+        unroll = UNROLL[registers(self.task.target)]
         if not self.compact:
-            emit_tile(kernel, p.dtype, vectors, left, right, lambda m, v, value: finish(index(m), v, value))
+            emit_tile(kernel, p.dtype, vectors, left, right, lambda m, v, value: finish(index(m), v, value), unroll)
             return
         tile, lanes = self.tile_scratch, kernel.lanes
         width = vectors * lanes
         emit_tile(
             kernel, p.dtype, vectors, left, right,
-            lambda m, v, value: kernel.store(tile, index(m * width + v * lanes), value),
+            lambda m, v, value: kernel.store(tile, index(m * width + v * lanes), value), unroll,
         )  # fmt: skip
         with kernel.loop(count, "m") as m:
             for v in range(vectors):

@@ -13,10 +13,13 @@ from fusewright.kernel.expr import Buffer, Const, Expr, Load, Op, Var, const, in
 from fusewright.kernel.loops import Kernel
 from fusewright.target.target import Target
 
-UNROLL = 2  # steps of the inner loop spelled out; more costs compile time and gains nothing measurable
 MAX_ROWS = {  # by vector registers and vectors in a row: accumulators + vectors of b + one spread value must fit
     32: {4: 6, 3: 8, 2: 12, 1: 16},
-    16: {3: 4, 2: 6, 1: 10},
+    16: {3: 3, 2: 6, 1: 10},  # 4x3 would fill all 16: clang spills (47 to 70 GFLOP/s, 6x2: 102)
+}
+UNROLL = {  # steps of the inner loop spelled out; more costs compile time and gains nothing measurable
+    32: 2,
+    16: 1,  # clang moves loads across the steps: two of 10x1 spill (57 GFLOP/s, one step: 83)
 }
 LATENCY = 8  # independent accumulators that keep two multiply-add units busy
 
@@ -32,9 +35,14 @@ def tile_cost(rows: int, vectors: int) -> float:
     return max(rows * vectors, 0.75 * (rows + vectors), LATENCY) + 0.1 * (rows + vectors)
 
 
+def registers(target: Target) -> int:
+    """The row of the tables above that `target` has to keep to."""
+    return 32 if target.vector_registers >= 32 else 16
+
+
 def choose_tile(target: Target, columns: int | None, rows: int | None) -> TileShape:
     """The cheapest tile for `rows` x `columns` (None: unknown, take what suits long extents)."""
-    limits = MAX_ROWS[32 if target.vector_registers >= 32 else 16]
+    limits = MAX_ROWS[registers(target)]
     best: tuple[float, TileShape] | None = None
     for vectors, most in limits.items():
         wanted = -(-columns // target.lanes) if columns is not None else vectors * 8
@@ -92,13 +100,17 @@ def emit_tile(
     left: Left,
     right: Right,
     finish: Callable[[int, int, Expr], None],
+    unroll: int,
 ) -> None:
-    """The accumulators, the loops over taps and k, then `finish(row, vector, value)` for each result vector."""
+    """The accumulators, the loops over taps and k, then `finish(row, vector, value)` for each result vector.
+
+    `unroll` steps of k are spelled out where k is known.
+    """
     rows = len(left.rows)
     zero = Op(dtype, True, "splat", (const(0, dtype),))
     acc = [[kernel.mutable(zero, f"c{m}{v}") for v in range(vectors)] for m in range(rows)]
     starts = [kernel.let(r, f"r{m}") for m, r in enumerate(left.rows)]
-    emit_taps(kernel, dtype, acc, left, right, starts, 0, left.base, index(0))
+    emit_taps(kernel, dtype, acc, left, right, starts, unroll, 0, left.base, index(0))
     for m in range(rows):
         for v in range(vectors):
             finish(m, v, acc[m][v])
@@ -111,6 +123,7 @@ def emit_taps(
     left: Left,
     right: Right,
     starts: list[Expr],
+    unroll: int,
     depth: int,
     shift: Expr,
     tap: Expr,
@@ -118,7 +131,7 @@ def emit_taps(
     if depth < len(left.taps):
         extent, step = left.taps[depth]
         with kernel.loop(extent, "t") as t:
-            emit_taps(kernel, dtype, acc, left, right, starts, depth + 1, shift + t * step, tap * extent + t)
+            emit_taps(kernel, dtype, acc, left, right, starts, unroll, depth + 1, shift + t * step, tap * extent + t)
         return
     a0 = kernel.let(shift, "a0")
     b0 = kernel.let(right.base + tap * left.k * right.step, "b0")
@@ -137,10 +150,10 @@ def emit_taps(
                 kernel.assign(c, Op(dtype, True, "fma", (a, b[v], c)))
 
     if steps is not None:
-        whole = steps // UNROLL * UNROLL
+        whole = steps // unroll * unroll
         if whole:
-            with kernel.loop(whole, "k", step=UNROLL) as k:
-                for u in range(UNROLL):
+            with kernel.loop(whole, "k", step=unroll) as k:
+                for u in range(unroll):
                     all_rows(k + u)
         for u in range(whole, steps):
             all_rows(index(u))

@@ -50,7 +50,7 @@ void fw_pack_c93f688ca008(void *const *p, const int64_t *n, int64_t lo, int64_t 
     }
 }
 
-void fw_matmul_a02ef99b121f(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
+void fw_matmul_7d2af69773cf(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
     const float *restrict a = p[0];
     const float *restrict b = p[1];
     float *restrict y2 = p[2];
@@ -111,8 +111,8 @@ void fw_matmul_a02ef99b121f(void *const *p, const int64_t *n, int64_t lo, int64_
         for (int64_t p_2 = p0; p_2 < p1; p_2++) {
             const int64_t n0 = (p_2 * 12);
             const int64_t b_2 = ((n0 * arg7) + ((rest_2 * arg8) * ((arg9 * arg7) * 12)));
-            const int64_t x_whole = (stop - ((stop - start) % 4));
-            for (int64_t x = start; x < x_whole; x += 4) {
+            const int64_t x_whole = (stop - ((stop - start) % 3));
+            for (int64_t x = start; x < x_whole; x += 3) {
                 const int64_t a_2 = ((rest_2 * arg10) + (x * arg11));
                 fw_f32v c00 = fw_splat_f32(0.0f);
                 fw_f32v c01 = fw_splat_f32(0.0f);
@@ -123,12 +123,8 @@ void fw_matmul_a02ef99b121f(void *const *p, const int64_t *n, int64_t lo, int64_
                 fw_f32v c20 = fw_splat_f32(0.0f);
                 fw_f32v c21 = fw_splat_f32(0.0f);
                 fw_f32v c22 = fw_splat_f32(0.0f);
-                fw_f32v c30 = fw_splat_f32(0.0f);
-                fw_f32v c31 = fw_splat_f32(0.0f);
-                fw_f32v c32 = fw_splat_f32(0.0f);
                 const int64_t r1 = arg11;
                 const int64_t r2 = (2 * arg11);
-                const int64_t r3 = (3 * arg11);
                 for (int64_t k = 0; k < arg12; k++) {
                     const fw_f32v b0 = fw_load_f32(b + b_2 + (k * 12));
                     const fw_f32v b1 = fw_load_f32(b + (b_2 + (k * 12)) + 4);
@@ -145,10 +141,6 @@ void fw_matmul_a02ef99b121f(void *const *p, const int64_t *n, int64_t lo, int64_
                     c20 = (a2 * b0 + c20);
                     c21 = (a2 * b1 + c21);
                     c22 = (a2 * b2 + c22);
-                    const fw_f32v a3 = fw_splat_f32(a[(a_2 + r3) + k]);
-                    c30 = (a3 * b0 + c30);
-                    c31 = (a3 * b1 + c31);
-                    c32 = (a3 * b2 + c32);
                 }
                 fw_store_f32(tile + 0, c00);
                 fw_store_f32(tile + 4, c01);
@@ -159,10 +151,7 @@ void fw_matmul_a02ef99b121f(void *const *p, const int64_t *n, int64_t lo, int64_
                 fw_store_f32(tile + 24, c20);
                 fw_store_f32(tile + 28, c21);
                 fw_store_f32(tile + 32, c22);
-                fw_store_f32(tile + 36, c30);
-                fw_store_f32(tile + 40, c31);
-                fw_store_f32(tile + 44, c32);
-                for (int64_t m = 0; m < 4; m++) {
+                for (int64_t m = 0; m < 3; m++) {
                     const fw_f32v c0 = fw_load_f32(tile + m * 12);
                     fw_store_f32(y2 + ((rest_2 * arg13) + ((x + m) * arg14)) + n0, c0);
                     const fw_f32v c1 = fw_load_f32(tile + (m * 12) + 4);
@@ -239,16 +228,14 @@ void fw_matmul_a02ef99b121f(void *const *p, const int64_t *n, int64_t lo, int64_
         const int64_t whole_vectors = (arg22 - ((arg22 - tail_2) % 4));
         for (int64_t n0_2 = tail_2; n0_2 < whole_vectors; n0_2 += 4) {
             const int64_t b_3 = (((tail_2 * arg7) + ((rest_2 * arg23) * ((arg9 * arg7) * 12))) + (n0_2 - tail_2));
-            const int64_t x_whole_2 = (stop - ((stop - start) % 4));
-            for (int64_t x_4 = start; x_4 < x_whole_2; x_4 += 4) {
+            const int64_t x_whole_2 = (stop - ((stop - start) % 3));
+            for (int64_t x_4 = start; x_4 < x_whole_2; x_4 += 3) {
                 const int64_t a_5 = ((rest_2 * arg24) + (x_4 * arg25));
                 fw_f32v c00_4 = fw_splat_f32(0.0f);
                 fw_f32v c10_3 = fw_splat_f32(0.0f);
                 fw_f32v c20_2 = fw_splat_f32(0.0f);
-                fw_f32v c30_2 = fw_splat_f32(0.0f);
                 const int64_t r1_3 = arg25;
                 const int64_t r2_2 = (2 * arg25);
-                const int64_t r3_2 = (3 * arg25);
                 for (int64_t k_4 = 0; k_4 < arg26; k_4++) {
                     const fw_f32v b0_4 = fw_load_f32(b + b_3 + (k_4 * 12));
                     const fw_f32v a0_4 = fw_splat_f32(a[a_5 + k_4]);
@@ -257,14 +244,11 @@ void fw_matmul_a02ef99b121f(void *const *p, const int64_t *n, int64_t lo, int64_
                     c10_3 = (a1_3 * b0_4 + c10_3);
                     const fw_f32v a2_2 = fw_splat_f32(a[(a_5 + r2_2) + k_4]);
                     c20_2 = (a2_2 * b0_4 + c20_2);
-                    const fw_f32v a3_2 = fw_splat_f32(a[(a_5 + r3_2) + k_4]);
-                    c30_2 = (a3_2 * b0_4 + c30_2);
                 }
                 fw_store_f32(tile + 0, c00_4);
                 fw_store_f32(tile + 4, c10_3);
                 fw_store_f32(tile + 8, c20_2);
-                fw_store_f32(tile + 12, c30_2);
-                for (int64_t m_3 = 0; m_3 < 4; m_3++) {
+                for (int64_t m_3 = 0; m_3 < 3; m_3++) {
                     const fw_f32v c0_4 = fw_load_f32(tile + m_3 * 4);
                     fw_store_f32(y2 + ((rest_2 * arg13) + ((x_4 + m_3) * arg14)) + n0_2, c0_4);
                 }
@@ -305,16 +289,14 @@ void fw_matmul_a02ef99b121f(void *const *p, const int64_t *n, int64_t lo, int64_
         if (whole_vectors < arg22) {
             const int64_t partial = (arg22 - whole_vectors);
             const int64_t b_4 = (((tail_2 * arg7) + ((rest_2 * arg33) * ((arg9 * arg7) * 12))) + (whole_vectors - tail_2));
-            const int64_t x_whole_3 = (stop - ((stop - start) % 4));
-            for (int64_t x_7 = start; x_7 < x_whole_3; x_7 += 4) {
+            const int64_t x_whole_3 = (stop - ((stop - start) % 3));
+            for (int64_t x_7 = start; x_7 < x_whole_3; x_7 += 3) {
                 const int64_t a_8 = ((rest_2 * arg34) + (x_7 * arg35));
                 fw_f32v c00_7 = fw_splat_f32(0.0f);
                 fw_f32v c10_5 = fw_splat_f32(0.0f);
                 fw_f32v c20_3 = fw_splat_f32(0.0f);
-                fw_f32v c30_3 = fw_splat_f32(0.0f);
                 const int64_t r1_5 = arg35;
                 const int64_t r2_3 = (2 * arg35);
-                const int64_t r3_3 = (3 * arg35);
                 for (int64_t k_7 = 0; k_7 < arg36; k_7++) {
                     const fw_f32v b0_7 = fw_load_f32(b + b_4 + (k_7 * 12));
                     const fw_f32v a0_7 = fw_splat_f32(a[a_8 + k_7]);
@@ -323,14 +305,11 @@ void fw_matmul_a02ef99b121f(void *const *p, const int64_t *n, int64_t lo, int64_
                     c10_5 = (a1_5 * b0_7 + c10_5);
                     const fw_f32v a2_3 = fw_splat_f32(a[(a_8 + r2_3) + k_7]);
                     c20_3 = (a2_3 * b0_7 + c20_3);
-                    const fw_f32v a3_3 = fw_splat_f32(a[(a_8 + r3_3) + k_7]);
-                    c30_3 = (a3_3 * b0_7 + c30_3);
                 }
                 fw_store_f32(tile + 0, c00_7);
                 fw_store_f32(tile + 4, c10_5);
                 fw_store_f32(tile + 8, c20_3);
-                fw_store_f32(tile + 12, c30_3);
-                for (int64_t m_5 = 0; m_5 < 4; m_5++) {
+                for (int64_t m_5 = 0; m_5 < 3; m_5++) {
                     const fw_f32v c0_7 = fw_load_f32(tile + m_5 * 4);
                     fw_store_f32_n(y2 + ((rest_2 * arg13) + ((x_7 + m_5) * arg14)) + whole_vectors, c0_7, partial);
                 }

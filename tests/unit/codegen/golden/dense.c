@@ -1,4 +1,4 @@
-void fw_matmul_092e23051b0a(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
+void fw_matmul_642d5c105a25(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
     const float *restrict a = p[0];
     const float *restrict b = p[1];
     const float *restrict x2 = p[2];
@@ -17,7 +17,7 @@ void fw_matmul_092e23051b0a(void *const *p, const int64_t *n, int64_t lo, int64_
             fw_f32v c20 = fw_splat_f32(0.0f);
             fw_f32v c21 = fw_splat_f32(0.0f);
             fw_f32v c22 = fw_splat_f32(0.0f);
-            for (int64_t k = 0; k < 8; k += 2) {
+            for (int64_t k = 0; k < 8; k++) {
                 const fw_f32v b0 = fw_load_f32(b + k * 12);
                 const fw_f32v b1 = fw_load_f32(b + (k * 12) + 4);
                 const fw_f32v b2 = fw_load_f32(b + (k * 12) + 8);
@@ -33,21 +33,6 @@ void fw_matmul_092e23051b0a(void *const *p, const int64_t *n, int64_t lo, int64_
                 c20 = (a2 * b0 + c20);
                 c21 = (a2 * b1 + c21);
                 c22 = (a2 * b2 + c22);
-                const fw_f32v b0_2 = fw_load_f32(b + (k + 1) * 12);
-                const fw_f32v b1_2 = fw_load_f32(b + ((k + 1) * 12) + 4);
-                const fw_f32v b2_2 = fw_load_f32(b + ((k + 1) * 12) + 8);
-                const fw_f32v a0_2 = fw_splat_f32(a[a_2 + (k + 1)]);
-                c00 = (a0_2 * b0_2 + c00);
-                c01 = (a0_2 * b1_2 + c01);
-                c02 = (a0_2 * b2_2 + c02);
-                const fw_f32v a1_2 = fw_splat_f32(a[(a_2 + 8) + (k + 1)]);
-                c10 = (a1_2 * b0_2 + c10);
-                c11 = (a1_2 * b1_2 + c11);
-                c12 = (a1_2 * b2_2 + c12);
-                const fw_f32v a2_2 = fw_splat_f32(a[(a_2 + 16) + (k + 1)]);
-                c20 = (a2_2 * b0_2 + c20);
-                c21 = (a2_2 * b1_2 + c21);
-                c22 = (a2_2 * b2_2 + c22);
             }
             fw_store_f32(y3 + x * arg0, fw_max_f32((c00 + fw_load_f32(x2 + 0)), fw_splat_f32(0.0f)));
             fw_store_f32(y3 + (x * arg0) + 4, fw_max_f32((c01 + fw_load_f32(x2 + 4)), fw_splat_f32(0.0f)));

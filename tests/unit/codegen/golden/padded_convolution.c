@@ -1,4 +1,4 @@
-void fw_conv_3583a80d2d02(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
+void fw_conv_36e66d0dd8bd(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
     const float *restrict a = p[0];
     const float *restrict w = p[1];
     float *restrict y2 = p[2];
@@ -33,7 +33,7 @@ void fw_conv_3583a80d2d02(void *const *p, const int64_t *n, int64_t lo, int64_t 
             for (int64_t t = 0; t < 3; t++) {
                 const int64_t a0 = (a_2 + (t * 28));
                 const int64_t b0 = ((t * 12) * 8);
-                for (int64_t k = 0; k < 12; k += 2) {
+                for (int64_t k = 0; k < 12; k++) {
                     const fw_f32v b0_2 = fw_load_f32(w + b0 + (k * 8));
                     const fw_f32v b1 = fw_load_f32(w + (b0 + (k * 8)) + 4);
                     const fw_f32v a0_2 = fw_splat_f32(stage[a0 + k]);
@@ -45,17 +45,6 @@ void fw_conv_3583a80d2d02(void *const *p, const int64_t *n, int64_t lo, int64_t 
                     const fw_f32v a2 = fw_splat_f32(stage[(a0 + 16) + k]);
                     c20 = (a2 * b0_2 + c20);
                     c21 = (a2 * b1 + c21);
-                    const fw_f32v b0_3 = fw_load_f32(w + b0 + ((k + 1) * 8));
-                    const fw_f32v b1_2 = fw_load_f32(w + (b0 + ((k + 1) * 8)) + 4);
-                    const fw_f32v a0_3 = fw_splat_f32(stage[a0 + (k + 1)]);
-                    c00 = (a0_3 * b0_3 + c00);
-                    c01 = (a0_3 * b1_2 + c01);
-                    const fw_f32v a1_2 = fw_splat_f32(stage[(a0 + 8) + (k + 1)]);
-                    c10 = (a1_2 * b0_3 + c10);
-                    c11 = (a1_2 * b1_2 + c11);
-                    const fw_f32v a2_2 = fw_splat_f32(stage[(a0 + 16) + (k + 1)]);
-                    c20 = (a2_2 * b0_3 + c20);
-                    c21 = (a2_2 * b1_2 + c21);
                 }
             }
             fw_store_f32(y2 + y * arg1, c00);

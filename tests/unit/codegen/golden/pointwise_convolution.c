@@ -1,14 +1,13 @@
-void fw_conv_a6861d8789be(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
+void fw_conv_49cd35833b5c(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
     const float *restrict a = p[0];
     const float *restrict w = p[1];
     const float *restrict x2 = p[2];
     float *restrict y3 = p[3];
     const int64_t arg0 = n[0];
-    const int64_t arg1 = n[1];
     (void)p, (void)n, (void)lo, (void)hi, (void)scratch;
     for (int64_t u = lo; u < hi; u++) {
-        for (int64_t y = 0; y < 3; y++) {
-            const int64_t a_2 = (y * 20);
+        for (int64_t x = 0; x < 15; x += 5) {
+            const int64_t a_2 = (x * 4);
             fw_f32v c00 = fw_splat_f32(0.0f);
             fw_f32v c01 = fw_splat_f32(0.0f);
             fw_f32v c10 = fw_splat_f32(0.0f);
@@ -19,7 +18,7 @@ void fw_conv_a6861d8789be(void *const *p, const int64_t *n, int64_t lo, int64_t 
             fw_f32v c31 = fw_splat_f32(0.0f);
             fw_f32v c40 = fw_splat_f32(0.0f);
             fw_f32v c41 = fw_splat_f32(0.0f);
-            for (int64_t k = 0; k < 4; k += 2) {
+            for (int64_t k = 0; k < 4; k++) {
                 const fw_f32v b0 = fw_load_f32(w + k * 8);
                 const fw_f32v b1 = fw_load_f32(w + (k * 8) + 4);
                 const fw_f32v a0 = fw_splat_f32(a[a_2 + k]);
@@ -37,34 +36,17 @@ void fw_conv_a6861d8789be(void *const *p, const int64_t *n, int64_t lo, int64_t 
                 const fw_f32v a4 = fw_splat_f32(a[(a_2 + 16) + k]);
                 c40 = (a4 * b0 + c40);
                 c41 = (a4 * b1 + c41);
-                const fw_f32v b0_2 = fw_load_f32(w + (k + 1) * 8);
-                const fw_f32v b1_2 = fw_load_f32(w + ((k + 1) * 8) + 4);
-                const fw_f32v a0_2 = fw_splat_f32(a[a_2 + (k + 1)]);
-                c00 = (a0_2 * b0_2 + c00);
-                c01 = (a0_2 * b1_2 + c01);
-                const fw_f32v a1_2 = fw_splat_f32(a[(a_2 + 4) + (k + 1)]);
-                c10 = (a1_2 * b0_2 + c10);
-                c11 = (a1_2 * b1_2 + c11);
-                const fw_f32v a2_2 = fw_splat_f32(a[(a_2 + 8) + (k + 1)]);
-                c20 = (a2_2 * b0_2 + c20);
-                c21 = (a2_2 * b1_2 + c21);
-                const fw_f32v a3_2 = fw_splat_f32(a[(a_2 + 12) + (k + 1)]);
-                c30 = (a3_2 * b0_2 + c30);
-                c31 = (a3_2 * b1_2 + c31);
-                const fw_f32v a4_2 = fw_splat_f32(a[(a_2 + 16) + (k + 1)]);
-                c40 = (a4_2 * b0_2 + c40);
-                c41 = (a4_2 * b1_2 + c41);
             }
-            fw_store_f32(y3 + y * arg0, c00 + fw_load_f32(x2 + 0));
-            fw_store_f32(y3 + 4 + (y * arg0), c01 + fw_load_f32(x2 + 4));
-            fw_store_f32(y3 + (y * arg0) + arg1, c10 + fw_load_f32(x2 + 0));
-            fw_store_f32(y3 + (4 + (y * arg0)) + arg1, c11 + fw_load_f32(x2 + 4));
-            fw_store_f32(y3 + (y * arg0) + (2 * arg1), c20 + fw_load_f32(x2 + 0));
-            fw_store_f32(y3 + (4 + (y * arg0)) + (2 * arg1), c21 + fw_load_f32(x2 + 4));
-            fw_store_f32(y3 + (y * arg0) + (3 * arg1), c30 + fw_load_f32(x2 + 0));
-            fw_store_f32(y3 + (4 + (y * arg0)) + (3 * arg1), c31 + fw_load_f32(x2 + 4));
-            fw_store_f32(y3 + (y * arg0) + (4 * arg1), c40 + fw_load_f32(x2 + 0));
-            fw_store_f32(y3 + (4 + (y * arg0)) + (4 * arg1), c41 + fw_load_f32(x2 + 4));
+            fw_store_f32(y3 + x * arg0, c00 + fw_load_f32(x2 + 0));
+            fw_store_f32(y3 + 4 + (x * arg0), c01 + fw_load_f32(x2 + 4));
+            fw_store_f32(y3 + (x + 1) * arg0, c10 + fw_load_f32(x2 + 0));
+            fw_store_f32(y3 + 4 + ((x + 1) * arg0), c11 + fw_load_f32(x2 + 4));
+            fw_store_f32(y3 + (x + 2) * arg0, c20 + fw_load_f32(x2 + 0));
+            fw_store_f32(y3 + 4 + ((x + 2) * arg0), c21 + fw_load_f32(x2 + 4));
+            fw_store_f32(y3 + (x + 3) * arg0, c30 + fw_load_f32(x2 + 0));
+            fw_store_f32(y3 + 4 + ((x + 3) * arg0), c31 + fw_load_f32(x2 + 4));
+            fw_store_f32(y3 + (x + 4) * arg0, c40 + fw_load_f32(x2 + 0));
+            fw_store_f32(y3 + 4 + ((x + 4) * arg0), c41 + fw_load_f32(x2 + 4));
         }
     }
 }
