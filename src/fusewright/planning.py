@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from fusewright.errors import ShapeError
+from fusewright.errors import ShapeError, UnsupportedError
 from fusewright.graph.decisions import Log
 from fusewright.graph.group import dtype_of
 from fusewright.passes.pipeline import bound_values, specialize
@@ -82,6 +82,8 @@ def array_of(value: ir.Value) -> np.ndarray | None:
 
 def port_of(value: ir.Value) -> Port:
     dims: list[int | str | None] = []
+    if value.type is not None and not isinstance(value.type, ir.TensorType):
+        raise UnsupportedError(f"{value.name!r} is a {value.type}; Fusewright compiles models of plain tensors")
     if value.shape is None:
         raise ShapeError(f"{value.name!r} has no rank in the model; give its shape (--shape {value.name}=1x3x224x224)")
     for d in value.shape:

@@ -36,8 +36,7 @@ def test_ellipses_broadcast() -> None:
     rng = np.random.default_rng(4)
     cases = Cases()
     for equation, *shapes in (
-        ("...ij,...jk->...ik", (2, 3, 5, 7), (3, 7, 4)),
-        ("...ij,...jk->...ik", (2, 1, 5, 7), (3, 7, 4)),
+        ("...ij,...jk->...ik", (2, 1, 5, 7), (2, 3, 7, 4)),
         ("...i->...", (2, 3, 5)),
         ("...ii ->...i", (3, 5, 5)),
     ):

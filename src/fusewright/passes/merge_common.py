@@ -93,5 +93,7 @@ def _content(attr: ir.Attr) -> Hashable | None:
         return (kind, repr(tuple(attr.value)))
     if kind == ir.AttributeType.TENSOR:
         tensor = attr.as_tensor()
+        if tensor.dtype == ir.DataType.STRING:
+            return None
         return (kind, tensor.dtype, tuple(tensor.shape), tensor.tobytes())
     return None
