@@ -16,7 +16,7 @@ from fusewright.kernel.tensor import Anchor, Mapped, Source, walk
 from fusewright.kernel.vectorize import LANE, Vectorizer
 from fusewright.schedules.epilogue import Results
 from fusewright.schedules.task import Task
-from fusewright.schedules.tile import UNROLL, Left, Right, TileShape, emit_tile, registers
+from fusewright.schedules.tile import Left, Right, TileShape, emit_tile, unrolled_steps
 
 LONG_EPILOGUE = 4  # elementwise nodes; more are not repeated for each accumulator
 Place = tuple[Expr, ...]  # an index of the result, by logical dimension
@@ -344,7 +344,7 @@ class _Emitter:
             active = partial if v == vectors - 1 else None
             self.store(tuple(place), value, active)
 
-        unroll = UNROLL[registers(self.task.target)]
+        unroll = unrolled_steps(self.task.target)
         if not self.compact:
             emit_tile(kernel, p.dtype, vectors, left, right, lambda m, v, value: finish(index(m), v, value), unroll)
             return

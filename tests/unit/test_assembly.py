@@ -1,0 +1,165 @@
+"""Do accumulators stay in registers? The assembly of every schedule's inner loops, on each instruction set.
+
+A loop that spills runs at half its speed and no other test would notice. Machine code is only looked at, never run, so
+each instruction set is tested on every machine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+from kernel_cases import Case, floats, node
+
+from fusewright.codegen.c import print_kernel
+from fusewright.runtime.compiler import Commands, find_compiler
+from fusewright.target.arm import NEON
+from fusewright.target.target import Target
+from fusewright.target.x86 import AVX2, AVX512
+
+
+def matmul(rows: int, k: int, columns: int) -> Case:
+    nodes = [node("MatMul", ["x", "w"], ["t"]), node("Add", ["t", "b"], ["u"]), node("Relu", ["u"], ["y"])]
+    return Case(nodes, {"x": floats(rows, k)}, constants={"w": floats(k, columns), "b": floats(columns)})
+
+
+def computed(batch: int, rows: int, k: int, columns: int) -> Case:
+    feeds = {"a": floats(batch, rows, k), "b": floats(batch, k, columns)}
+    return Case([node("MatMul", ["a", "b"], ["y"])], feeds)
+
+
+def conv(channels: int, filters: int, size: int, filter_size: int, stride: int = 1, group: int = 1) -> Case:
+    made = node("Conv", ["x", "w", "b"], ["t"], pads=[filter_size // 2] * 4, strides=[stride] * 2, group=group)
+    constants = {"w": floats(filters, channels // group, filter_size, filter_size), "b": floats(filters)}
+    x = {"x": floats(1, channels, size, size)}
+    return Case([made, node("Relu", ["t"], ["y"])], x, constants=constants, layout="last")
+
+
+def transposed() -> Case:
+    made = node("ConvTranspose", ["x", "w"], ["y"], strides=[2, 2])
+    return Case([made], {"x": floats(1, 64, 14, 14)}, constants={"w": floats(64, 48, 2, 2)}, layout="last")
+
+
+def rows(op_type: str) -> Case:
+    extra = {"LayerNormalization": {"g": floats(384), "b": floats(384)}}.get(op_type, {})
+    return Case([node(op_type, ["x", *extra], ["y"])], {"x": floats(128, 384)}, constants=extra)
+
+
+def activation(op_type: str) -> Case:
+    return Case([node(op_type, ["x"], ["y"])], {"x": floats(64, 96)})
+
+
+# With fixed and with open extents: what is spelled out and what is a loop differs.
+CASES: dict[str, Callable[[], Case]] = {
+    **{f"matmul_{n}_columns": partial(matmul, 128, 64, n) for n in (8, 16, 24, 32, 48, 64, 100, 384, 1000)},
+    **{f"matmul_{m}_rows": partial(matmul, m, 64, 256) for m in (1, 2, 3, 5, 7, 11, 13, 16, 49, 197)},
+    "computed_product": lambda: computed(12, 128, 64, 128),
+    "narrow_computed_product": lambda: computed(12, 128, 128, 20),
+    "conv_1x1": lambda: conv(64, 64, 56, 1),
+    "conv_1x1_small": lambda: conv(512, 2048, 7, 1),
+    "conv_1x1_strided": lambda: conv(256, 512, 14, 1, stride=2),
+    "conv_3x3": lambda: conv(64, 64, 28, 3),
+    "conv_3x3_small": lambda: conv(512, 512, 7, 3),
+    "conv_3x3_strided": lambda: conv(128, 128, 28, 3, stride=2),
+    "conv_7x7_of_an_image": lambda: conv(3, 64, 32, 7, stride=2),
+    "conv_grouped": lambda: conv(64, 128, 14, 3, group=4),
+    "conv_narrow": lambda: conv(32, 10, 14, 3),
+    "depthwise_3x3": lambda: conv(96, 96, 28, 3, group=96),
+    "depthwise_3x3_strided": lambda: conv(96, 96, 28, 3, stride=2, group=96),
+    "depthwise_5x5": lambda: conv(120, 120, 14, 5, group=120),
+    "transposed": transposed,
+    "softmax": lambda: rows("Softmax"),
+    "layer_normalization": lambda: rows("LayerNormalization"),
+    "sigmoid": lambda: activation("Sigmoid"),
+    "gelu": lambda: activation("Gelu"),
+    "tanh": lambda: activation("Tanh"),
+}
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """How an instruction set writes a multiply-add on vectors, a vector register kept on the stack, and a jump.
+
+    Clang marks what it spills, also where another register than the stack pointer leads to the stack.
+    """
+
+    fma: re.Pattern[str]
+    spill: re.Pattern[str]
+    branch: re.Pattern[str]
+
+
+X86 = Spelling(
+    re.compile(r"\bvfn?m(add|sub)\d+ps\b"),
+    re.compile(r"%[xyz]mm\d.*(Spill|Reload)|\(%rsp\b.*%[xyz]mm\d|%[xyz]mm\d.*\(%rsp\b"),
+    re.compile(r"^\s+j[a-z]+\s+(\.L\w+)"),
+)
+ARM = Spelling(
+    re.compile(r"\bfml[as]\s+v\d+\.4s"),
+    re.compile(r"\b[qds]\d+,.*(\[sp\b|Spill|Reload)"),
+    re.compile(r"^\s+(?:b|b\.\w+|cbn?z|tbn?z)\s+(?:[^.]*\s)?(\.L\w+)"),
+)
+SPELLINGS = {AVX512: X86, AVX2: X86, NEON: ARM}
+
+
+def inner_loops(lines: list[str], branch: re.Pattern[str]) -> Iterator[list[str]]:
+    """The text between each branch backwards and its label, where no other such lies inside."""
+    labels = {line.split(":")[0]: i for i, line in enumerate(lines) if re.match(r"\.L\w+:", line)}
+    jumps = ((i, branch.match(line)) for i, line in enumerate(lines))
+    loops = [(labels[m[1]], i) for i, m in jumps if m and labels.get(m[1], i) < i]
+    for start, end in loops:
+        if not any((s, e) != (start, end) and start <= s and e <= end for s, e in loops):
+            yield lines[start : end + 1]
+
+
+def functions(assembly: str) -> Iterator[tuple[str, list[str]]]:
+    for part in re.split(r"^(?=fw_\w+:)", assembly, flags=re.M)[1:]:
+        yield part.split(":")[0], part.split(".Lfunc_end")[0].splitlines()
+
+
+@pytest.mark.parametrize("target", SPELLINGS, ids=lambda t: t.name)
+@pytest.mark.parametrize("open_extents", [False, True], ids=["fixed", "open"])
+def test_inner_loops_do_not_spill(target: Target, open_extents: bool, tmp_path: Path) -> None:
+    names: dict[str, list[str]] = {}  # a kernel may serve several cases
+    sources: dict[str, str] = {}
+    for name, make in CASES.items():
+        for lowered in make().lower(target, open_extents=open_extents, threads=2):
+            printed = print_kernel(lowered.kernel)
+            names.setdefault(printed.symbol, []).append(name)
+            sources[printed.symbol] = printed.text
+    file, output = tmp_path / "kernels.c", tmp_path / "kernels.s"
+    file.write_text('#include "fw_prelude.h"\n' + "\n".join(sources.values()))
+    Commands(tmp_path).run(find_compiler().compile_command(target, str(file), str(output), "-S"))
+
+    spelling = SPELLINGS[target]
+    seen: set[str] = set()
+    spills: list[str] = []
+    for symbol, lines in functions(output.read_text()):
+        for loop in inner_loops(lines, spelling.branch):
+            multiply_adds = sum(bool(spelling.fma.search(line)) for line in loop)
+            if multiply_adds:
+                seen.update(names[symbol])
+                found = [line.strip() for line in loop if spelling.spill.search(line)]
+                if found:
+                    spills.append(f"{names[symbol]}: {len(found)} to {multiply_adds} multiply-adds, as {found[0]}")
+    assert not spills, "\n".join(spills)
+    assert seen == set(CASES), "every case has a loop with multiply-adds in it"
+
+
+def test_a_spill_would_be_seen() -> None:
+    loop = ".LBB0_1:\n\tvmovups\t64(%rsp), %zmm1\n\tvfmadd231ps\t%zmm1, %zmm2, %zmm3\n\tjne\t.LBB0_1"
+    (found,) = inner_loops(loop.splitlines(), X86.branch)
+    assert sum(bool(X86.spill.search(line)) for line in found) == 1
+    assert sum(bool(X86.fma.search(line)) for line in found) == 1
+    loop = ".LBB0_1:\n\tldr\tq1, [sp, #64]\n\tfmla\tv0.4s, v1.4s, v2.4s\n\tcbnz\tx3, .LBB0_1"
+    (found,) = inner_loops(loop.splitlines(), ARM.branch)
+    assert sum(bool(ARM.spill.search(line)) for line in found) == 1
+    assert sum(bool(ARM.fma.search(line)) for line in found) == 1
+
+
+def test_only_the_innermost_loops_are_looked_at() -> None:
+    text = ".LA:\n\tnop\n.LB:\n\tinc\n\tjne\t.LB\n\tdec\n\tjne\t.LA\n\tjmp\t.LC\n.LC:"
+    assert [loop[0] for loop in inner_loops(text.splitlines(), X86.branch)] == [".LB:"]
