@@ -12,10 +12,10 @@ from fusewright.graph.decisions import Log
 from fusewright.graph.opset import OLDEST_OPSET, opset_of
 from fusewright.graph.shapes import infer
 from fusewright.graph.upgrade import upgrade
-from fusewright.ops.definitions import DEFINITIONS
 from fusewright.ops.registry import find
 from fusewright.passes.base import Pass
 from fusewright.passes.remove_dead import RemoveDead
+from fusewright.rules.definitions import DEFINITIONS
 
 DOMAIN = "fusewright.definition"
 DEEPEST = 4  # definitions whose nodes have definitions themselves
@@ -66,7 +66,7 @@ class ExpandFunctions(Pass):
 
 
 def definition(node: ir.Node, version: int) -> onnx.FunctionProto | None:
-    """The function body that the standard (or, where it has only words, `ops.definitions`) gives for `node`."""
+    """The function body that the standard (or, where it has only words, `rules.definitions`) gives for `node`."""
     if node.op_type in DEFINITIONS:
         return DEFINITIONS[node.op_type](node, version)
     if not onnx.defs.has(node.op_type):

@@ -15,7 +15,7 @@ import onnx_ir as ir
 from onnx import TensorProto, helper
 
 from fusewright.graph.group import shape_of
-from fusewright.ops.einsum import einsum
+from fusewright.rules.einsum import einsum
 
 DOMAIN = "fusewright.definition"
 
