@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from fusewright.graph.group import dtype_of, elements, shape_of
 from fusewright.kernel.expr import SIZES, Expr, arg, index
-from fusewright.kernel.tensor import Anchor, Index, Moved, Source, Tensor, walk
+from fusewright.kernel.tensor import Anchor, Index, Moved, Source, Tensor
 from fusewright.schedules.epilogue import bind_epilogue, epilogue
 from fusewright.schedules.pack import emit_pack, pack_matrix
 from fusewright.schedules.pointwise import Axis, aligned_strides, emit_loops, memory_order, merge_axes
@@ -18,15 +18,31 @@ from fusewright.schedules.task import Lowered, Operand, Pack, Strides, Task, Tem
 from fusewright.schedules.tile import TileShape, choose_tile
 
 NO_LOOP = Loop(1, -1)
+UNEVEN = -1  # a step that joins with no other
 
 
 def epilogue_walks(task: Task, results: Sequence[Tensor], shape: tuple[int, ...]) -> list[Strides]:
     """How the epilogue's operands and the outputs step through the result's dimensions."""
+    return [*(task.strides_of(v) for v in task.group.outputs), *operand_walks(task, results, shape)]
+
+
+def operand_walks(task: Task, roots: Sequence[Tensor], shape: tuple[int, ...]) -> list[Strides]:
+    """How what `roots` read steps through dimensions of `shape`; UNEVEN where that is no fixed step."""
     owner = {id(s): v for v, s in task.sources.items()}
-    walks = [task.strides_of(v) for v in task.group.outputs]
-    for t in walk(*results):
-        if isinstance(t, Source) and id(t) in owner and len(t.shape) <= len(shape):
+    walks: list[Strides] = []
+    seen: set[int] = set()
+    stack = list(roots)
+    while stack:
+        t = stack.pop()
+        if id(t) in seen or len(t.shape) > len(shape):
+            continue
+        seen.add(id(t))
+        if isinstance(t, Source) and id(t) in owner:
             walks.append(aligned_strides(task.strides_of(owner[id(t)]), t.shape, len(shape)))
+        elif isinstance(t, Moved):  # its operand lies along other dimensions: a bias, say, whose only one is channels
+            walks.append(aligned_strides((UNEVEN,) * len(t.shape), t.shape, len(shape)))
+        else:
+            stack += t.inputs()
     return walks
 
 
