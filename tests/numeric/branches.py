@@ -61,7 +61,7 @@ class Graph:
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 22)], ir_version=10)
 
 
-def check(graph: Graph, threads: int, exact: bool = False) -> None:
+def check(graph: Graph, threads: int, exact: bool = False, tolerance: float = TOLERANCE) -> None:
     model = graph.model()
     expected = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"]).run(
         None, graph.feeds
@@ -73,4 +73,4 @@ def check(graph: Graph, threads: int, exact: bool = False) -> None:
             np.testing.assert_array_equal(a, e, err_msg=port.name)
         else:
             scale = float(np.max(np.abs(e[np.isfinite(e)]), initial=1e-6))
-            np.testing.assert_allclose(a, e, rtol=0, atol=TOLERANCE * scale, err_msg=port.name)
+            np.testing.assert_allclose(a, e, rtol=0, atol=tolerance * scale, err_msg=port.name)

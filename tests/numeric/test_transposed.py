@@ -17,6 +17,7 @@ CASES: list[tuple[int, int, tuple[int, ...], tuple[int, ...], dict[str, Any]]] =
     (4, 6, (5, 6), (1, 2), {"strides": [3, 4]}),
     (6, 8, (4, 4), (3, 3), {"strides": [2, 2], "pads": [3, 3, 2, 2], "group": 2}),
     (12, 12, (4, 5), (4, 4), {"strides": [2, 2], "pads": [1, 1, 1, 1], "group": 12}),
+    (33, 33, (7, 5), (3, 2), {"strides": [2, 3], "pads": [3, 1, 0, 0], "dilations": [1, 2], "group": 33}),
     (7, 18, (11,), (5,), {"strides": [3], "pads": [2, 1], "output_padding": [2]}),
     (3, 5, (3, 4, 2), (2, 3, 3), {"strides": [2, 1, 2], "pads": [0, 1, 1, 1, 1, 0]}),
     (4, 9, (5, 5), (3, 3), {"strides": [2, 2], "auto_pad": "SAME_UPPER"}),
@@ -64,6 +65,8 @@ def test_filters_computed_at_run_time() -> None:
     for strides, pads in (([2, 2], [1, 1, 0, 0]), ([2, 3], [4, 4, 0, 0])):
         x, w = graph.input(graph.normal(2, 4, 6, 5)), graph.input(graph.normal(4, 10, 3, 3))
         graph.output(graph.node("ConvTranspose", x, w, strides=strides, pads=pads, group=2)[0], 4)
+        u = graph.input(graph.normal(4, 1, 3, 3))
+        graph.output(graph.node("ConvTranspose", x, u, strides=strides, pads=pads, group=4)[0], 4)
         v = graph.input(graph.normal(20, 2, 3, 2))
         graph.output(graph.node("Conv", x, v, strides=strides, pads=[1, 1, 0, 0], group=2)[0], 4)
     check(graph, 2)

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx.reference
+import onnxruntime
 import pytest
 from branches import Graph, check
 from onnx import TensorProto, helper
 
 import fusewright as fw
+from fusewright.planning import ModelPlanning
 
 # channels, input extents, filter, stride, pads, dilation
 DEPTHWISE = [
@@ -192,6 +194,39 @@ def test_pool_passes_nan_and_infinity_on() -> None:
     assert np.isnan(actual[0][0, :8, 1:4, 2:5]).all() and not np.isnan(actual[0][0, 8:]).any()
     assert np.isnan(actual[0]).sum() == 8 * 9
     assert np.isnan(actual[1][0, :8, 1, 1]).all() and np.isneginf(actual[1][0, 8:, 2, 2]).all()
+
+
+def test_one_by_one_where_what_follows_has_no_vectors() -> None:
+    graph = Graph()
+    x = graph.channels_last(graph.input(graph.normal(1, 20, 9, 9)), 20, 4)
+    for y in (
+        graph.node("Conv", x, graph.weight(graph.normal(20, 1, 3, 3)), group=20, pads=[1] * 4)[0],
+        graph.node("MaxPool", x, kernel_shape=[2, 2])[0],
+    ):
+        graph.output(graph.node("Cast", y, to=TensorProto.FLOAT16)[0], 4, TensorProto.FLOAT16)
+    check(graph, 1, tolerance=1e-3)
+
+
+def test_another_size_needs_no_compiler() -> None:
+    """With open extents the text of a kernel must not show them."""
+    graph = Graph(open=True)
+    x = graph.channels_last(graph.input(graph.normal(2, 20, 23, 30)), 20, 4)
+    y = graph.node("Conv", x, graph.weight(graph.normal(20, 1, 5, 5)), group=20, pads=[2] * 4, strides=[2, 2])[0]
+    graph.output(y, 4)
+    for op, attributes in (("MaxPool", {"ceil_mode": 1}), ("AveragePool", {"auto_pad": "SAME_UPPER"})):
+        graph.output(graph.node(op, x, kernel_shape=[3, 3], strides=[2, 2], **attributes)[0], 4)
+    filters = graph.weight(graph.normal(20, 8, 3, 3))
+    graph.output(graph.node("ConvTranspose", x, filters, strides=[2, 2], pads=[1] * 4)[0], 4)
+    session = fw.compile(graph.model(), threads=2)
+    session.run(None, graph.feeds)
+    assert isinstance(session.planner, ModelPlanning)
+    before = set(session.planner.addresses)
+    for extents in ((2, 20, 24, 31), (3, 20, 17, 64), (2, 20, 15, 13)):
+        array = graph.normal(*extents)
+        peer = onnxruntime.InferenceSession(graph.model().SerializeToString(), providers=["CPUExecutionProvider"])
+        for e, a in zip(peer.run(None, {"x0": array}), session.run(None, {"x0": array}), strict=True):
+            np.testing.assert_allclose(a, e, rtol=0, atol=1e-5 * np.abs(e).max())
+    assert set(session.planner.addresses) == before
 
 
 def test_a_large_picture() -> None:

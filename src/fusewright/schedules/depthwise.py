@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from fusewright.graph.group import dtype_of, elements, shape_of
-from fusewright.kernel.expr import Expr, Load, Op, cast
-from fusewright.kernel.tensor import Anchor, Source, Tensor
+from fusewright.kernel.expr import SIZES, Expr, Load, Op, cast
+from fusewright.kernel.tensor import Anchor, Index, Source, Tensor
+from fusewright.ops.opdef import Site
 from fusewright.schedules.epilogue import bias_along, bind_epilogue, epilogue
+from fusewright.schedules.filters import choose_taps
 from fusewright.schedules.geometry import Geometry, conv_geometry
 from fusewright.schedules.task import Lowered, Operand, Pack, Task
-from fusewright.schedules.window import Lanes, Rule, Slide, Window, emit_window
+from fusewright.schedules.window import Lanes, Rule, Slide, Window, channel_block, emit_window
 
 HALF = frozenset({"f16", "bf16"})  # computed in float32, one by one
 
@@ -35,10 +38,11 @@ def slides_of(geometry: Geometry, shape: tuple[int, ...], kernel: tuple[int, ...
     ]  # fmt: skip
 
 
-def pack_taps(lanes: int) -> Callable[[np.ndarray], np.ndarray]:
+def pack_taps(lanes: int, chosen: tuple[tuple[int, ...], ...] | None = None) -> Callable[[np.ndarray], np.ndarray]:
     """[C, 1, taps...] -> [C / lanes][taps][lanes], zeros at the end: what a vector of channels reads lies together."""
 
     def make(w: np.ndarray) -> np.ndarray:
+        w = choose_taps(w, 2, chosen)
         channels, taps = w.shape[0], elements(w.shape[2:])
         packed = np.zeros((-(-channels // lanes) * lanes, taps), w.dtype)
         packed[:channels] = w.reshape(channels, taps)
@@ -47,29 +51,60 @@ def pack_taps(lanes: int) -> Callable[[np.ndarray], np.ndarray]:
     return make
 
 
+@dataclass(frozen=True)
+class ChannelConvolution:
+    """Each channel of `x` with its own filter `w` [C, 1, taps...], slid as `slides` say.
+
+    `chosen` are the weight's taps of each dimension (-1: zero) where these are not all of them as they lie; `place`
+    maps an index of the loops to one of the result where these differ; `varies` tells that pads are not fixed.
+    """
+
+    x: ir.Value
+    w: ir.Value
+    slides: list[Slide]
+    varies: bool = False
+    chosen: tuple[tuple[int, ...], ...] | None = None
+    place: Callable[[Index], Index] | None = None
+
+
 def lower_depthwise(task: Task) -> list[Lowered]:
     node = task.group.anchor
     x, w = node.inputs[:2]
-    bias = node.inputs[2] if len(node.inputs) > 2 else None
     if x is None or w is None:
         raise ValueError("Conv needs an input and filters")
-    shape_x, shape_w, out_shape = shape_of(x), shape_of(w), shape_of(node.outputs[0])
     site = task.site(node)
-    geometry = conv_geometry(site, shape_x, shape_w[2:], out_shape)
-    dtype = dtype_of(x)
+    shape, taps, out = shape_of(x), shape_of(w)[2:], shape_of(node.outputs[0])
+    slides = slides_of(conv_geometry(site, shape, taps, out), shape, taps, out)
+    return [convolve_channels(task, ChannelConvolution(x, w, slides, pads_vary(site)))]
+
+
+def pads_vary(site: Site) -> bool:
+    """Whether other extents give other pads, or windows that reach beyond them."""
+    return str(site.get("auto_pad", "NOTSET")).startswith("SAME") or bool(site.get("ceil_mode", 0))
+
+
+def convolve_channels(task: Task, c: ChannelConvolution) -> Lowered:
+    node = task.group.anchor
+    bias = node.inputs[2] if len(node.inputs) > 2 else None
+    shape, dtype, lanes_count = shape_of(c.x), dtype_of(c.x), task.target.lanes
     compute = "f32" if dtype in HALF else dtype
-    raw = Anchor(out_shape, dtype)
-    tensor: Tensor = raw if bias is None else raw + bias_along(task.tensor(bias), 1, len(out_shape))
+    raw = Anchor(shape_of(node.outputs[0]), dtype)
+    tensor: Tensor = raw if bias is None else raw + bias_along(task.tensor(bias), 1, len(shape))
     results = epilogue(task, tensor)
 
     kernel = task.kernel("depthwise")
-    source = kernel.buffer(dtype, "a")
-    taps, lanes_count = elements(shape_w[2:]), task.target.lanes
-    packed = dtype not in HALF and task.array_of(w) is not None
-    filters = kernel.buffer(dtype, "w")
-    weights: Operand = Pack(w, f"depthwise {lanes_count}", pack_taps(lanes_count)) if packed else w
-    plain = Source((shape_w[0], taps), dtype, name="w")
-    if not packed:
+    source, filters = kernel.buffer(dtype, "a"), kernel.buffer(dtype, "w")
+    bound = bind_epilogue(task, kernel, results)
+    vector = dtype not in HALF and bound.vectorizable([raw])
+    taps = 1
+    for s in c.slides:
+        taps *= s.kernel
+    weights: Operand = c.w
+    plain = Source((shape[1], taps), dtype, name="w")
+    packed = vector and task.array_of(c.w) is not None
+    if packed:
+        weights = Pack(c.w, f"depthwise {lanes_count} {c.chosen}", pack_taps(lanes_count, c.chosen))
+    else:
         plain.bind(filters, (taps, 1))
 
     def weight(lanes: Lanes, tap: Expr) -> Expr:
@@ -84,20 +119,15 @@ def lower_depthwise(task: Task) -> list[Lowered]:
         finish=lambda s, scale, lanes: [cast(s[0], dtype)],
         weight=weight,
     )
-    bound = bind_epilogue(task, kernel, results)
     window = Window(
-        slides=slides_of(geometry, shape_x, shape_w[2:], out_shape), batch=shape_x[0], channels=shape_x[1],
-        channels_fixed=True, fixed=not task.open_extents, varies=site.get("auto_pad", "NOTSET").startswith("SAME"),
-        source=source, strides=task.strides_of(x), rule=rule, anchors=[raw], results=bound,
-        vector=vectors_suit(dtype, [t for t, _, _ in bound.tensors]), compute=compute,
+        slides=c.slides, batch=shape[0], channels=shape[1], channels_fixed=True, fixed=not task.open_extents,
+        varies=c.varies, source=source, strides=task.strides_of(c.x), rule=rule, anchors=[raw], results=bound,
+        vector=vector, compute=compute, place=c.place,
     )  # fmt: skip
+    if window.fixed and window.vector:
+        window.block = channel_block(task, window.slides, window.batch, window.channels, SIZES[dtype])
     units = emit_window(kernel, window)
-    flop = 2 * elements(out_shape) * taps
-    return [Lowered(kernel, [x, weights, *bound.operands], units, flop=flop)]
-
-
-def vectors_suit(dtype: str, results: list[Tensor]) -> bool:
-    """Whether the group can be computed in vectors: half-precision types have no vector form yet."""
-    return dtype not in HALF and all(t.dtype not in HALF for t in results)
-
-
+    flop = 2 * shape[0] * shape[1] * taps
+    for s in c.slides:
+        flop *= s.out
+    return Lowered(kernel, [c.x, weights, *bound.operands], units, flop=flop)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fusewright.kernel.expr import Buffer, Expr
+from fusewright.kernel.expr import Buffer, Expr, Var
 from fusewright.kernel.loops import Kernel
 from fusewright.kernel.tensor import Anchor, Index, Moved, Source, Tensor, walk
-from fusewright.kernel.vectorize import Vectorizer
+from fusewright.kernel.vectorize import Vectorizer, vectorizable
 from fusewright.schedules.task import Operand, Task
 
 
@@ -33,6 +33,16 @@ class Results:
     tensors: list[tuple[Tensor, Buffer, Source]]
     operands: list[Operand]
     changing: list[Tensor] | None = None  # what depends on the anchors: to be forgotten when they get new values
+
+    def vectorizable(self, anchors: Sequence[Anchor]) -> bool:
+        """Whether all that is computed from the anchors has a vector form."""
+        for anchor in anchors:
+            probe = Var(anchor.dtype, False, "probe")
+            anchor.bound = lambda idx, probe=probe: probe
+        values = [t.at(tuple(Var("i64", False, "i") for _ in t.shape)) for t, _, _ in self.tensors]
+        for tensor in above([t for t, _, _ in self.tensors], anchors):
+            tensor.forget()
+        return all(vectorizable(v) for v in values)
 
     def store(
         self, kernel: Kernel, place: Index, values: Sequence[tuple[Anchor, Expr]], lanes: Vectorizer | None

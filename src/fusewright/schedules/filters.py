@@ -15,6 +15,16 @@ from fusewright.schedules.pack import emit_pack, pack_matrix
 from fusewright.schedules.task import Lowered, Operand, Pack, Task, Temp
 
 
+def choose_taps(w: np.ndarray, first: int, chosen: tuple[tuple[int, ...], ...] | None) -> np.ndarray:
+    """`w` with these taps of its dimensions from `first` on, -1 for zeros; as it is where nothing is chosen."""
+    for d, taps in enumerate(chosen or (), start=first):
+        w = np.take(w, np.maximum(taps, 0), axis=d)
+        gone = [i for i, k in enumerate(taps) if k < 0]
+        if gone:
+            w[(slice(None),) * d + (gone,)] = 0
+    return w
+
+
 @dataclass(frozen=True)
 class Filters:
     """`groups` matrices of (taps, ci) rows and co columns, made of one weight.
@@ -50,12 +60,7 @@ class Filters:
             else:
                 parts = w.reshape(self.groups, self.co, self.ci, *w.shape[2:])
                 moved = np.moveaxis(parts, (1, 2), (-1, -2))
-            for d, taps in enumerate(self.chosen or ()):
-                moved = np.take(moved, np.maximum(taps, 0), axis=1 + d)
-                gone = [i for i, k in enumerate(taps) if k < 0]
-                if gone:
-                    moved[(slice(None),) * (1 + d) + (gone,)] = 0
-            return pack(moved.reshape(self.groups, -1, self.co))
+            return pack(choose_taps(moved, 1, self.chosen).reshape(self.groups, -1, self.co))
 
         return make
 

@@ -8,11 +8,11 @@ from fusewright.graph.group import dtype_of, elements, shape_of
 from fusewright.kernel.expr import FLOATS, SIZES, UNSIGNED, Expr, Op, Var, arg, binary, cast, const, index, op, select
 from fusewright.kernel.tensor import Anchor
 from fusewright.ops.opdef import Site
-from fusewright.schedules.depthwise import HALF, slides_of, vectors_suit
+from fusewright.schedules.depthwise import HALF, pads_vary, slides_of
 from fusewright.schedules.epilogue import bind_epilogue, epilogue
 from fusewright.schedules.geometry import conv_geometry
 from fusewright.schedules.task import Lowered, Task
-from fusewright.schedules.window import Lanes, Rule, Window, emit_window
+from fusewright.schedules.window import Lanes, Rule, Window, channel_block, emit_window
 
 
 def lowest(dtype: str) -> int | float:
@@ -112,10 +112,11 @@ def lower_pool(task: Task) -> list[Lowered]:
     window = Window(
         slides=slides_of(geometry, shape, taps, out_shape), batch=shape[0], channels=shape[1],
         channels_fixed=not task.open_extents, fixed=not task.open_extents,
-        varies=site.get("auto_pad", "NOTSET").startswith("SAME"), source=source, strides=task.strides_of(x),
-        rule=rule, anchors=anchors, results=bound,
-        vector=vectors_suit(dtype, [t for t, _, _ in bound.tensors]), compute=compute,
+        varies=pads_vary(site), source=source, strides=task.strides_of(x), rule=rule, anchors=anchors, results=bound,
+        vector=dtype not in HALF and bound.vectorizable(anchors), compute=compute,
     )  # fmt: skip
+    if window.fixed and window.vector:
+        window.block = channel_block(task, window.slides, window.batch, window.channels, SIZES[dtype])
     units = emit_window(kernel, window)
     flop = elements(out_shape) * elements(taps)
     return [Lowered(kernel, [x, *bound.operands], units, flop=flop)]

@@ -16,10 +16,12 @@ from math import gcd
 from fusewright.graph.group import shape_of
 from fusewright.ops.opdef import Site
 from fusewright.schedules.conv import Convolution, convolve
+from fusewright.schedules.depthwise import ChannelConvolution, convolve_channels
 from fusewright.schedules.filters import Filters
 from fusewright.schedules.geometry import Geometry
 from fusewright.schedules.product import Place
 from fusewright.schedules.task import Lowered, Task
+from fusewright.schedules.window import Slide
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,14 @@ def lower_conv_transpose(task: Task) -> list[Lowered]:
         )
         extents = (*out[:2], *(p.count for p in chosen))
         part = Task(task.group, task.target, task.strides_of, task.array_of, task.open_extents, task.threads)
+        if groups == shape[1] > 1 and shape_of(w)[1] == 1 and task.array_of(w) is not None:
+            slides = [
+                Slide(size, p.count, len(p.taps), 1, p.dilation, p.before, p.after)
+                for size, p in zip(shape[2:], chosen, strict=True)
+            ]
+            kept = tuple(p.taps for p in chosen)
+            lowered.append(convolve_channels(part, ChannelConvolution(x, w, slides, True, kept, spread(chosen))))
+            continue
         lowered += convolve(part, Convolution(x, filters, geometry, extents, spread(chosen)), bias)
     return lowered
 

@@ -14,13 +14,15 @@ from itertools import groupby
 
 from fusewright.kernel.expr import Buffer, Const, Expr, Load, Op, Var, arg, cast, const, index, maximum, minimum
 from fusewright.kernel.loops import Kernel
-from fusewright.kernel.tensor import Anchor
+from fusewright.kernel.tensor import Anchor, Index
 from fusewright.kernel.vectorize import LANE, Vectorizer
 from fusewright.schedules.epilogue import Results
+from fusewright.schedules.task import Task
 
 TILE_PIXELS = 8  # independent accumulators that hide the latency of a multiply-add
 TILE_TAPS = 128  # pixels times taps of a row that are spelled out: more costs compile time and the instruction cache
 UNROLLED_TAPS = 16  # a longer row of the filter is a loop
+EVEN_ROWS = 16  # rows a thread, from which on one row more for some threads does not matter
 BORDER_TILES = 4  # kinds of clipped tiles in a row that are spelled out
 
 
@@ -113,6 +115,7 @@ class Window:
     results: Results
     vector: bool
     compute: str
+    place: Callable[[Index], Index] | None = None  # where an index of the loops lies in the result, if elsewhere
     block: int = 1 << 30
     pixels: int = TILE_PIXELS
 
@@ -128,6 +131,22 @@ class _Row:
     firsts: list[Expr]
     taps: list[tuple[Expr, Expr]]
     count: Expr | None
+
+
+def channel_block(task: Task, slides: Sequence[Slide], batch: int, channels: int, element_bytes: int) -> int:
+    """How many channels a unit takes: all, unless the rows that it reads would not stay in cache or the threads would
+    get uneven shares of the rows. Only where extents are fixed: the text shows it."""
+    lanes = task.target.lanes
+    rows, wide = batch, slides[-1].size * element_bytes
+    for s in slides[:-1]:
+        rows *= s.out
+        wide *= min(s.kernel, s.size)
+    most = max(lanes, task.target.l2_bytes // 2 // max(wide, 1) // lanes * lanes)
+    blocks = -(-channels // most)
+    vectors = -(-channels // lanes)
+    if rows % task.threads and rows < EVEN_ROWS * task.threads and vectors >= task.threads:
+        blocks = max(blocks, task.threads)
+    return -(-vectors // blocks) * lanes
 
 
 def emit_window(kernel: Kernel, w: Window) -> int:
@@ -418,5 +437,6 @@ class _Emitter:
         for m, (state, scale) in enumerate(zip(states, scales, strict=True)):
             values = w.rule.finish(state, scale, lanes)
             named = [self.kernel.let(lanes.spread(v), "y") for v in values]
-            place = (row.n, lanes.channel(), *row.ys, x + m)
+            place: Index = (row.n, lanes.channel(), *row.ys, x + m)
+            place = place if w.place is None else w.place(place)
             w.results.store(self.kernel, place, list(zip(w.anchors, named, strict=True)), lanes.fresh())
