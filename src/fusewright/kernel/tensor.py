@@ -120,6 +120,20 @@ class Source(Tensor):
                 position = position + i * s
         return Load(self.dtype, False, self.buffer, position)
 
+    @property
+    def memory(self) -> Buffer:
+        """The buffer that it is bound to."""
+        if self.buffer is None:
+            raise TypeError(f"source {self.name} is not bound to a buffer")
+        return self.buffer
+
+    def position(self, idx: Index) -> Expr:
+        """Where the element at `idx` lies in `memory`, in elements."""
+        element = self.at(idx)
+        if not isinstance(element, Load):
+            raise TypeError(f"source {self.name} has no place in memory: its elements are bound to something else")
+        return element.index
+
 
 @dataclass(eq=False)
 class Table(Source):

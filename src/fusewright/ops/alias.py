@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from fusewright.ops.opdef import Alias, Site, Strides
 
@@ -40,7 +41,7 @@ def reshaped(site: Site, shape: Sequence[int], strides: Strides) -> Alias | None
         return None
     result = [0] * len(new)
     for old_dims, new_dims in runs:
-        for outer, inner in zip(old_dims, old_dims[1:], strict=False):
+        for outer, inner in pairwise(old_dims):
             if strides[outer] != strides[inner] * shape[inner]:
                 return None
         step = strides[old_dims[-1]]

@@ -233,7 +233,8 @@ class Planner:
         producers = [v.producer() for v in group.inputs if v.const_value is None]
         reads = tuple("input" if n is None else n.op_type for n in producers)
         return KernelNote(
-            group.title, group.kind, nodes, reads, symbol, lowered.flop, moved["in"], moved["out"], moved["weights"], scratch, shares,
+            group.title, group.kind, nodes, reads, symbol, lowered.flop,
+            moved["in"], moved["out"], moved["weights"], scratch, shares,
         )  # fmt: skip
 
 

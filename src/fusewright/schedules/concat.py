@@ -95,7 +95,7 @@ def _pair(tensor: Tensor, place: Source, axis: int, first: Expr) -> Pair:
 def _copy(kernel: Kernel, spans: list[Span], idx: list[Expr], pair: Pair) -> None:
     if not spans:
         value, place, target = pair(idx)
-        kernel.store(place.buffer, place.at(target).index, value)  # type: ignore[arg-type, attr-defined]
+        kernel.store(place.memory, place.position(target), value)
         return
     span, deeper = spans[0], spans[1:]
     if deeper:
@@ -106,13 +106,13 @@ def _copy(kernel: Kernel, spans: list[Span], idx: list[Expr], pair: Pair) -> Non
 
         def body(at: Expr, vectorize: Vectorizer) -> None:
             value, place, target = pair(_moved(idx, span, at))
-            kernel.store_lanes(place.buffer, place.at(target).index, value, vectorize)  # type: ignore[arg-type, attr-defined]
+            kernel.store_lanes(place.memory, place.position(target), value, vectorize)
 
         kernel.vector_loop(span.length, body)
         return
     with kernel.loop(span.length, "i") as i:
         value, place, target = pair(_moved(idx, span, i))
-        kernel.store(place.buffer, place.at(target).index, value)  # type: ignore[arg-type, attr-defined]
+        kernel.store(place.memory, place.position(target), value)
 
 
 def _moved(idx: list[Expr], span: Span, at: Expr) -> list[Expr]:

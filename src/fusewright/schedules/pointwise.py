@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from fusewright.graph.group import dtype_of, elements, shape_of
-from fusewright.kernel.expr import Expr, Var, arg, index, minimum
+from fusewright.kernel.expr import Buffer, Expr, Var, arg, index, minimum
 from fusewright.kernel.loops import Kernel
 from fusewright.kernel.tensor import Moved, Source, Tensor, walk
 from fusewright.kernel.vectorize import Vectorizer, vectorizable
@@ -115,7 +115,7 @@ def lower_view(task: Task) -> list[Lowered]:
     return [Lowered(kernel, [*operands, result], units, flop=elements(shape))]
 
 
-Placed = list[tuple[Tensor, tuple[object, Source]]]
+Placed = list[tuple[Tensor, tuple[Buffer, Source]]]
 
 
 def emit_loops(kernel: Kernel, axes: list[Axis], rank: int, outputs: Placed) -> int:
@@ -155,9 +155,8 @@ def emit_narrow(kernel: Kernel, idx: list[Expr], wide: Axis, narrow: Axis, outpu
         for j in range(narrow.extent):
             place = list(idx)
             place[wide.dim], place[narrow.dim] = i, index(j)
-            for tensor, (_, target) in outputs:
-                where = target.at(tuple(place))
-                kernel.store(target.buffer, where.index, tensor.at(tuple(place)))  # type: ignore[arg-type, attr-defined]
+            for tensor, (buffer, target) in outputs:
+                kernel.store(buffer, target.position(tuple(place)), tensor.at(tuple(place)))
 
 
 def emit_inner(kernel: Kernel, idx: list[Expr], dim: int, start: Expr, length: Expr, outputs: Placed) -> None:
@@ -175,13 +174,12 @@ def emit_inner(kernel: Kernel, idx: list[Expr], dim: int, start: Expr, length: E
 
         def body(at: Expr, vectorize: Vectorizer) -> None:
             place = position(at)
-            for tensor, (_, target) in outputs:
-                where = target.at(place)
-                kernel.store_lanes(target.buffer, where.index, tensor.at(place), vectorize)  # type: ignore[arg-type, attr-defined]
+            for tensor, (buffer, target) in outputs:
+                kernel.store_lanes(buffer, target.position(place), tensor.at(place), vectorize)
 
         kernel.vector_loop(length, body)
         return
     with kernel.loop(length, "i") as i:
         place = position(i)
-        for tensor, (_, target) in outputs:
-            kernel.store(target.buffer, target.at(place).index, tensor.at(place))  # type: ignore[arg-type, attr-defined]
+        for tensor, (buffer, target) in outputs:
+            kernel.store(buffer, target.position(place), tensor.at(place))

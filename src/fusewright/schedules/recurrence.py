@@ -298,5 +298,5 @@ class Recurrence:
     def put(self, output: int, place: Index, j: Expr, count: Expr | None, value: Expr) -> None:
         if output in self.outputs:
             buffer, target = self.outputs[output]
-            position = target.at((*place, Op("i64", False, "add", (j, LANE))))
-            self.kernel.store_lanes(buffer, position.index, value, Vectorizer(count))  # type: ignore[attr-defined]
+            position = target.position((*place, Op("i64", False, "add", (j, LANE))))
+            self.kernel.store_lanes(buffer, position, value, Vectorizer(count))

@@ -194,7 +194,7 @@ class RowKernel:
                 slot += 1
             for i in one.full:
                 tensor, place = self.outputs[i]
-                self.bind(tensor, lambda own, place=place: place.at(own))  # type: ignore[misc]
+                self.bind(tensor, place.at)
         self.compute(self.plan.ending)
         for i in self.plan.rows:
             self.store_row(*self.outputs[i])

@@ -52,7 +52,8 @@ def emit_lines(kernel: Kernel, line: Line, order: list[int], shape: tuple[int, .
         units *= -(-shape[order[-1]] // lanes)
     with kernel.loop(kernel.hi, "u", start=kernel.lo) as unit:
         idx: list[Expr] = [index(0)] * len(shape)
-        rest, start = unit, index(0)
+        rest = unit
+        start: Expr = index(0)
         if lanes:
             blocks = kernel.let((arg(shape[order[-1]]) + (lanes - 1)) // lanes, "blocks")
             start = kernel.let(rest % blocks * lanes, "start")
