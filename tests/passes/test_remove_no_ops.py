@@ -10,6 +10,7 @@ from .helpers import Outcome, rewrite
 
 NO_OPS = [
     "Identity(x)",
+    "OptionalGetElement(x)",
     "Dropout(x)",
     "Dropout(x, half)",
     "Dropout(x, half, no)",

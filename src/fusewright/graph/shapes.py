@@ -120,7 +120,7 @@ class _Walk:
             self._set_types(node, (None,) * len(node.outputs))
 
     def _node(self, node: ir.Node) -> None:
-        if self._fold_shape(node):
+        if self._fold_constant(node) or self._fold_shape(node) or self._fold_presence(node):
             return
         types = tuple(None if value is None else _type_of(value) for value in node.inputs)
         nothing: tuple[Type | None, ...] = (None,) * len(node.outputs)
@@ -165,6 +165,27 @@ class _Walk:
                 output.shape = None
 
     # Folding.
+
+    def _fold_constant(self, node: ir.Node) -> bool:
+        """A constant that is a graph output, out of a branch or a definition: others are initializers already."""
+        tensor = node.attributes.get("value")
+        if node.domain != "" or node.op_type != "Constant" or tensor is None or tensor.is_ref():
+            return False
+        array = tensor.as_tensor().numpy()
+        if array.dtype.kind in TEXT:
+            return False
+        self._keep(node, [array])
+        return True
+
+    def _fold_presence(self, node: ir.Node) -> bool:
+        """OptionalHasElement: a tensor is there, an input that is left out is not."""
+        if node.domain != "" or node.op_type != "OptionalHasElement":
+            return False
+        value = node.inputs[0] if node.inputs else None
+        if value is not None and not isinstance(value.type, ir.TensorType):
+            return False
+        self._keep(node, [np.array(value is not None)])
+        return True
 
     def _fold_shape(self, node: ir.Node) -> bool:
         """Shape and Size need the shape of their input only, which need not be constant itself."""
@@ -288,5 +309,6 @@ def _nbytes(types: tuple[Type | None, ...]) -> int | None:
         bits = ir.DataType(found.dtype)
         if bits == ir.DataType.STRING:
             return None
-        total += -(-math.prod(found.dims or ()) * bits.bitwidth // 8)  # type: ignore[arg-type]
+        dims = [dim for dim in found.dims or () if isinstance(dim, int)]
+        total += -(-math.prod(dims) * bits.bitwidth // 8)
     return total

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import onnx
 import onnx_ir as ir
 
 from fusewright.errors import ModelError
@@ -27,13 +28,27 @@ def upgrade(graph: GraphLike, since: int, to: int) -> None:
     Raises ModelError for what no newer operator can say.
     """
     if since < OLDEST_OPSET:
-        raise ModelError(
-            f"the model is at opset {since}; Fusewright reads opset {OLDEST_OPSET} and later. "
-            "Export it again with a newer exporter."
-        )
+        changed = sorted({node.op_type for node in graph.all_nodes() if _changed(node, since, OLDEST_OPSET)})
+        if changed:
+            raise ModelError(
+                f"the model is at opset {since}; Fusewright reads opset {OLDEST_OPSET} and later, and "
+                f"{', '.join(changed)} had another form before. Export it again with a newer exporter."
+            )
+        since = OLDEST_OPSET
     for version in range(since + 1, to + 1):
         if version in _VERSIONS:
             _upgrade_graph(graph, version)
+
+
+def _changed(node: ir.Node, since: int, to: int) -> bool:
+    """Whether the operator has another form at opset `to`; unknown ones have."""
+    if node.domain != "":
+        return False
+    try:
+        old, new = (onnx.defs.get_schema(node.op_type, version, "") for version in (since, to))
+    except onnx.defs.SchemaError:
+        return True
+    return bool(old.since_version != new.since_version)
 
 
 def _upgrade_graph(graph: GraphLike, version: int) -> None:

@@ -84,8 +84,10 @@ def dropout(site: Site, x: Tensor, *_: Tensor | None) -> tuple[Tensor, Tensor]:
 
 
 def dropout_supported(site: Site) -> str | None:
-    training = site.constants.get(2)
-    return "its training mode draws random numbers" if training is not None and training.any() else None
+    ratio, training = site.constants.get(1), site.constants.get(2)
+    if training is None or not training.any() or (ratio is not None and not ratio.any()):
+        return None
+    return "its training mode draws random numbers"
 
 
 OPS = (
@@ -103,7 +105,7 @@ OPS = (
     OpDef("Mish", Kind.ELEMENTWISE, mish),
     OpDef("Softsign", Kind.ELEMENTWISE, softsign),
     OpDef("Shrink", Kind.ELEMENTWISE, shrink),
-    OpDef("Dropout", Kind.ELEMENTWISE, dropout, constants=(2,), supports=dropout_supported),
+    OpDef("Dropout", Kind.ELEMENTWISE, dropout, constants=(1, 2), supports=dropout_supported),
     _unary("Sigmoid", "sigmoid"),
     _unary("Tanh", "tanh"),
     _unary("Softplus", "softplus"),

@@ -9,6 +9,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from fusewright.graph.decisions import Log
+from fusewright.graph.evaluate import RANDOM
 from fusewright.graph.opset import OLDEST_OPSET, opset_of
 from fusewright.graph.shapes import infer
 from fusewright.graph.upgrade import upgrade
@@ -43,7 +44,7 @@ class ExpandFunctions(Pass):
         version = opset_of(model)
         count = 0
         for node in model.graph:
-            if node.domain != "" or find("", node.op_type) is not None:
+            if node.domain != "" or node.op_type in RANDOM or find("", node.op_type) is not None:
                 continue
             proto = definition(node, version)
             if proto is None:

@@ -7,6 +7,7 @@ import difflib
 import onnx_ir as ir
 
 from fusewright.errors import UnsupportedError
+from fusewright.graph.evaluate import RANDOM
 from fusewright.graph.group import DTYPES
 from fusewright.graph.site import make_site
 from fusewright.ops.registry import OPS, find
@@ -35,6 +36,8 @@ def check_support(model: ir.Model) -> None:
 
 def reason_against(node: ir.Node) -> str | None:
     definition = find(node.domain, node.op_type)
+    if definition is None and node.domain == "" and node.op_type in RANDOM:
+        return f"operation {node.op_type}, whose random numbers no other run gives again"
     if definition is None:
         name = f"{node.domain}:{node.op_type}" if node.domain else node.op_type
         near = difflib.get_close_matches(node.op_type, [n for d, n in OPS if d == node.domain], 1, 0.8)

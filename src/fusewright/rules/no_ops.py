@@ -49,6 +49,11 @@ def _if(condition: bool, node: ir.Node) -> ir.Value | None:
     return _x(node) if condition else None
 
 
+def _get_element(node: ir.Node) -> ir.Value | None:
+    value = _x(node)
+    return _if(value is not None and isinstance(value.type, ir.TensorType), node)
+
+
 def _only_input(node: ir.Node) -> ir.Value | None:
     return _if(len(node.inputs) == 1, node)
 
@@ -209,6 +214,7 @@ def _either_neutral(number: float) -> Callable[[ir.Node], ir.Value | None]:
 
 NO_OPS: dict[str, Callable[[ir.Node], ir.Value | None]] = {
     "Identity": _x,
+    "OptionalGetElement": _get_element,
     "Dropout": _dropout,
     "Cast": _cast,
     "CastLike": _cast_like,

@@ -258,3 +258,21 @@ def test_the_table_of_planned_inputs_names_real_inputs() -> None:
         assert has_schema(op_type, OPSET)
         inputs = onnx.defs.get_schema(op_type, OPSET, "").inputs
         assert max(indices) < len(inputs), op_type
+
+
+def test_a_constant_that_is_an_output_becomes_an_initializer() -> None:
+    """As one out of a branch or of a definition: no kernel computes Constant."""
+    model = parse_model("g () => (y) { y = Constant<value = float[2] {1, 2}>() }")
+    assert infer(model)
+    assert [node.op_type for node in model.graph] == ["Identity"]
+    assert model.graph.outputs[0].name == "y"
+    (value,) = model.graph.initializers.values()
+    assert value.const_value is not None and value.const_value.numpy().tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(("call", "expected"), [("OptionalHasElement(x)", True), ("OptionalHasElement()", False)])
+def test_a_tensor_is_present_and_nothing_is_not(call: str, expected: bool) -> None:
+    model = parse_model(f"g (float[2] x) => (bool y) {{ y = {call} }}")
+    assert infer(model)
+    (value,) = model.graph.initializers.values()
+    assert value.const_value is not None and value.const_value.numpy().item() is expected
