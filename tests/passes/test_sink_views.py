@@ -112,3 +112,14 @@ def test_open_dimensions(op: str) -> None:
     head = "g (float[N,3,W] x) => (y) <int64[2] s = {0, -1}, float two = {2.0}>"
     outcome = sink(f"{head} {{ m = Exp(x) a = Reshape(m, s) y = {op} }}", dims={"N": 2, "W": 4})
     assert outcome.ops == ["Exp", op[: op.index("(")], "Reshape"]
+
+
+def test_two_results_of_one_node_stay() -> None:
+    """Seen the other way round they would be the same again: neither way would be the last."""
+    text = "g (float[4,2] x) => (y) { m, k = Split<axis=0, num_outputs=2>(x) t = Transpose(m) y = Add(t, k) }"
+    assert sink(text).ops == ["Split", "Transpose", "Add"]
+
+
+def test_a_value_and_its_transposition_stay() -> None:
+    text = "g (float[4,4] x) => (y) { m = Relu(x) t = Transpose(m) y = Add(t, m) }"
+    assert sink(text).ops == ["Relu", "Transpose", "Add"]

@@ -90,6 +90,8 @@ class _Walk:
             operand = self.operand(view, x, i in definition.constants, alike)
             if operand is None:
                 return None
+            if operand.moves and self.made_at(x) == self.made_at(view.source):
+                return None  # x + transposed(x): seen the other way round it would be the same again, for ever
             operands.append(operand)
         return self.move(node, view, [self.seen(view, o) for o in operands])
 
@@ -152,7 +154,7 @@ class _Walk:
     def seen(self, view: _View, operand: _Operand) -> ir.Value | None:
         """The operand before the view, made where it is not there yet."""
         x = operand.value
-        if x is None or (not operand.turn and operand.reshape is None):
+        if x is None or not operand.moves:
             return x
         if operand.reshape is not None:
             target = add_constant(self.graph, f"{x.name}_shape", np.array(operand.reshape, np.int64))
@@ -209,6 +211,10 @@ class _Operand:
     value: ir.Value | None
     turn: bool = False
     reshape: tuple[int, ...] | None = None
+
+    @property
+    def moves(self) -> bool:
+        return self.turn or self.reshape is not None
 
 
 def broadcasting(node: ir.Node) -> OpDef | None:
