@@ -168,6 +168,24 @@ def test_pooling_and_row_text_does_not_depend_on_open_extents(target: Target) ->
     same_text(rows("GlobalAveragePool", 2, 3, 5, 6), rows("GlobalAveragePool", 3, 64, 50, 7), target)
 
 
+@targets
+@layouts
+def test_other_windows_and_moves_do_not_depend_on_open_extents(target: Target, layout: str) -> None:
+    def window(op_type: str, batch: int, height: int, width: int) -> Case:
+        filters = {"w": floats(20, 1 if op_type == "Conv" else 6, 3, 3)}
+        extra = {"group": 20, "pads": [1] * 4} if op_type == "Conv" else {"strides": [2, 2]}
+        made = node(op_type, ["x", "w"], ["y"], **extra)
+        return Case([made], {"x": floats(batch, 20, height, width)}, constants=filters, layout=layout)
+
+    def concat(batch: int, size: int) -> Case:
+        feeds = {"a": floats(batch, 20, size), "b": floats(batch, 12, size)}
+        return Case([node("Concat", ["a", "b"], ["y"], axis=1)], feeds, layout=layout)
+
+    for op_type in ("Conv", "ConvTranspose"):
+        same_text(window(op_type, 2, 7, 9), window(op_type, 3, 50, 77), target)
+    same_text(concat(2, 9), concat(7, 100), target)
+
+
 # -- nothing of a model reaches the text ----------------------------------------------------------------------
 
 HOSTILE = ('"); system("echo', "*/ evil /*", "int evil;\n#include <evil.h>", "evil%n", "日本 evil")
