@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
+from fusewright.errors import InternalError
 from fusewright.graph.group import dtype_of, elements, shape_of
-from fusewright.kernel.expr import SIZES, Expr, Load, Op, cast
+from fusewright.kernel.expr import SIZES, Expr, Load, Op, Var, cast
 from fusewright.kernel.tensor import Anchor, Index, Source, Tensor
 from fusewright.ops.opdef import Site
 from fusewright.schedules.epilogue import bias_along, bind_epilogue, epilogue
@@ -113,9 +114,14 @@ def convolve_channels(task: Task, c: ChannelConvolution) -> Lowered:
         element = plain.at((lanes.channel(), tap))
         return cast(element if lanes.vectorize is None else lanes.vectorize(element), compute)
 
+    def combine(s: Sequence[Var], x: Expr, w: Expr | None, position: object) -> Sequence[Expr]:
+        if w is None:
+            raise InternalError("a convolution without filters")
+        return [Op(compute, s[0].vec, "fma", (x, w, s[0]))]
+
     rule = Rule(
         states=[(compute, 0)],
-        combine=lambda s, v, k, position: [Op(compute, s[0].vec, "fma", (v, k, s[0]))],  # type: ignore[arg-type]
+        combine=combine,
         finish=lambda s, scale, lanes: [cast(s[0], dtype)],
         weight=weight,
     )

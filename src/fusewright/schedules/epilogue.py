@@ -55,7 +55,7 @@ class Results:
         for anchor, value in values:
             anchor.bound = lambda idx, value=value: value
         for tensor, buffer, target in self.tensors:
-            position = target.at(place).index  # type: ignore[attr-defined]
+            position = target.position(place)
             if lanes is None:
                 kernel.store(buffer, position, tensor.at(place))
             else:

@@ -12,7 +12,21 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import groupby
 
-from fusewright.kernel.expr import Buffer, Const, Expr, Load, Op, Var, arg, cast, const, index, maximum, minimum
+from fusewright.kernel.expr import (
+    Buffer,
+    Const,
+    Expr,
+    Load,
+    Op,
+    Var,
+    arg,
+    cast,
+    const,
+    index,
+    is_const,
+    maximum,
+    minimum,
+)
 from fusewright.kernel.loops import Kernel
 from fusewright.kernel.tensor import Anchor, Index
 from fusewright.kernel.vectorize import LANE, Vectorizer
@@ -187,7 +201,7 @@ class _Emitter:
             where: list[Expr] = [index(0)] * len(extents)
             rest = u
             for i in range(len(extents) - 1, -1, -1):
-                if isinstance(extents[i], Const) and extents[i].value == 1:  # type: ignore[attr-defined]
+                if is_const(extents[i], 1):
                     continue
                 where[i] = kernel.let(rest % extents[i], f"o{i}")
                 rest = kernel.let(rest // extents[i], "rest")
