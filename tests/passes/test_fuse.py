@@ -129,10 +129,46 @@ def test_squeeze_and_excite_waits_for_its_scale() -> None:
         "Conv Sigmoid Mul (x, w) -> b",
         "GlobalAveragePool (b) -> p",
         "Conv Sigmoid (p, v) -> e",
-        "Mul (b, e) -> t",
-        "Conv (t, w) -> y",
+        "Mul Conv (b, e, w) -> y",
     ]
     assert any("computed from the group's own result" in r for r in reasons(text))
+
+
+# -- in front of a convolution ----------------------------------------------------------------------------------------
+
+
+def test_chain_in_front_is_computed_as_it_is_read() -> None:
+    body = """p = MaxPool<kernel_shape=[1,1]>(x) q = Concat<axis=1>(p, p)
+              m = Mul(q, s) a = Add(t, m) r = Relu(a) y = Conv(r, u)"""
+    text = image(body).replace("float[1] k", "float[8,1,1] s, float[8,1,1] t, float[4,8,3,3] u")
+    assert fused(text) == ["MaxPool (x) -> p", "Concat (p) -> q", "Mul Add Relu Conv (q, s, t, u) -> y"]
+
+
+def test_kernel_that_makes_the_operand_comes_first() -> None:
+    body = "p = MaxPool<kernel_shape=[1,1]>(x) r = Relu(p) y = Conv(r, w)"
+    assert fused(image(body)) == ["MaxPool Relu (x) -> r", "Conv (r, w) -> y"]
+
+
+@pytest.mark.parametrize(
+    "body, outputs, reason",
+    [
+        ("m = Relu(x) a = Conv(m, w) y = Add(a, m)", "y", "its result is needed otherwise too"),
+        ("m = Relu(x) y = Conv(m, w)", "y m", "its result is needed outside of the kernel too"),
+        ("m = Relu(x) y = Conv<group=4>(m, g)", "y", "its filters are grouped"),
+        ("m = Exp(x) y = Conv(m, w)", "y", "it costs too much to be computed anew for each share of the work"),
+    ],
+)
+def test_work_in_front_that_stays_by_itself(body: str, outputs: str, reason: str) -> None:
+    ports = ", ".join(f"float[1,4,8,8] {name}" for name in outputs.split())
+    text = image(body, ports).replace("float[1] k", "float[4,1,3,3] g").replace("group=4", "group=4, pads=[1,1,1,1]")
+    assert len(fused(text)) == 2
+    assert reason in reasons(text)
+
+
+def test_smaller_operand_in_front_stays_by_itself() -> None:
+    text = """g (float[1,4,1,8] x, float[1,4,8,8] r) => (float[1,4,8,8] y) <float[4,4,1,1] w>
+    { a = Relu(x) m = Mul(a, r) y = Conv(m, w) }"""
+    assert fused(text) == ["Relu (x) -> a", "Mul Conv (a, r, w) -> y"]
 
 
 # -- reductions -------------------------------------------------------------------------------------------------------

@@ -106,6 +106,8 @@ class OpDef:
     `channels` tells that dimension 1 (or `axis`) holds channels: results of structured operations lie channels last in
     memory, and operands of elementwise operations run along it instead of broadcasting.
     `epilogue` tells that a CUSTOM schedule takes the elementwise work that follows.
+    `prologue(site)` gives None where the schedule computes elementwise work on its first operand itself, or the reason
+    why it does not; operations without it never do.
     """
 
     name: str
@@ -120,3 +122,4 @@ class OpDef:
     permutes: bool = False
     channels: bool = False
     epilogue: bool = False
+    prologue: Callable[[Site], str | None] | None = None

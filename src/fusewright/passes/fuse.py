@@ -25,6 +25,7 @@ from fusewright.passes.outline import outline
 
 MAX_OPERANDS = 16  # pointers of one kernel; more would spill them and gain nothing
 REPEATED_COST = 4  # additions that are cheaper to repeat in each element than to store and load once
+FRONT_COST = 8  # additions for each element that a product reads: threads that share its columns repeat them
 SEEDS = (Kind.CONTRACTION, Kind.WINDOW, Kind.REDUCTION, Kind.MOVEMENT, Kind.CUSTOM, Kind.ELEMENTWISE, Kind.VIEW)
 VECTOR_FLOATS = ("f32", "f64")
 
@@ -68,8 +69,11 @@ class Grouper:
         self.works: dict[ir.Node, Work] = {}
 
     def run(self) -> list[Group]:
-        grown = []
+        grown: list[Growth] = []
         for kind in SEEDS:
+            if kind is Kind.ELEMENTWISE:  # what no kernel before it has taken may be computed by the one behind it
+                for growth in grown:
+                    self.grow_front(growth)
             nodes = [n for n in self.nodes if self.ops[n].kind is kind]
             if kind is Kind.ELEMENTWISE:  # the largest first: smaller operands may be repeated in its loops
                 nodes.sort(key=lambda n: -elements(shape_of(n.outputs[0])))
@@ -80,8 +84,8 @@ class Grouper:
         full = shape_of(node.outputs[0])
         loops = Loops(full)
         if kind is Kind.REDUCTION:
-            source = shape_of(node.inputs[0])  # type: ignore[arg-type]
-            loops = Loops(source, frozenset(self.axes(node)))
+            source = node.inputs[0]
+            loops = Loops(full if source is None else shape_of(source), frozenset(self.axes(node)))
         growth = Growth(kind, node, loops, {node: None})
         self.owner[node] = growth
         if kind is not Kind.VIEW and (kind is not Kind.CUSTOM or self.ops[node].epilogue):
@@ -122,6 +126,43 @@ class Grouper:
         for node, reason in growth.refused.items():
             if node not in growth:
                 self.log.refused(f"fuse {node.op_type} into {growth.anchor.op_type}", label(node), reason)
+
+    def grow_front(self, growth: Growth) -> None:
+        """Take in elementwise work that only makes the first operand of an anchor that computes it as it is read."""
+        anchor = growth.anchor
+        rule, source = self.ops[anchor].prologue, anchor.inputs[0] if anchor.inputs else None
+        if rule is None or source is None:
+            return
+        front: dict[ir.Node, None] = {}
+        waiting = [source.producer()]
+        while waiting:
+            node = waiting.pop(0)
+            if node is None or node in self.owner or node not in self.order or node in front:
+                continue
+            if self.ops[node].kind is not Kind.ELEMENTWISE:
+                continue
+            reason = rule(site_of(anchor)) or self.refuse_front(growth, front, node, source)
+            if reason is None:
+                front[node] = None
+                self.take(growth, node)
+                waiting += [v.producer() for v in node.inputs if v is not None]
+            else:
+                self.log.refused(f"fuse {node.op_type} into {anchor.op_type}", label(node), reason)
+
+    def refuse_front(self, growth: Growth, front: Iterable[ir.Node], node: ir.Node, source: ir.Value) -> str | None:
+        """Why `node`, whose result the anchor reads through `front`, cannot join it; None if it can."""
+        uses = [u for o in node.outputs for u in o.uses()]
+        if any(o in self.graph_outputs for o in node.outputs) or len(node.outputs) > 1:
+            return "its result is needed outside of the kernel too"
+        if not all(u.node in front or (u.node is growth.anchor and u.idx == 0) for u in uses):
+            return "its result is needed otherwise too"
+        if shape_of(node.outputs[0]) != shape_of(source):
+            return f"its result has shape {list(shape_of(node.outputs[0]))}, the operand {list(shape_of(source))}"
+        if elements(shape_of(source)) == 0 or elements(growth.loops.full) == 0:
+            return "it has no elements"
+        if sum(self.work(n).cost for n in (*front, node)) > FRONT_COST:
+            return "it costs too much to be computed anew for each share of the work"
+        return self.refuse_work(growth, node) or self.refuse_operands(growth, node)
 
     def take(self, growth: Growth, node: ir.Node) -> None:
         growth.members[node] = None

@@ -10,13 +10,14 @@ import onnx_ir as ir
 from fusewright.graph.group import dtype_of, elements, shape_of
 from fusewright.kernel.expr import Expr, index
 from fusewright.kernel.tensor import Anchor, Source, Tensor
-from fusewright.schedules.contract import NO_LOOP, epilogue_walks
+from fusewright.schedules.contract import NO_LOOP, epilogue_walks, operand_walks
 from fusewright.schedules.depthwise import is_depthwise, lower_depthwise
 from fusewright.schedules.epilogue import bias_along, bind_epilogue, epilogue
 from fusewright.schedules.filters import Filters
 from fusewright.schedules.geometry import Geometry, conv_geometry
 from fusewright.schedules.pointwise import Axis, merge_axes
 from fusewright.schedules.product import Loop, Place, Product, Tap, emit_product
+from fusewright.schedules.prologue import left_side, pixel_staging
 from fusewright.schedules.staging import conv_staging
 from fusewright.schedules.task import Lowered, Operand, Task
 from fusewright.schedules.tile import choose_tile
@@ -64,26 +65,29 @@ def convolve(task: Task, c: Convolution, bias: ir.Value | None) -> list[Lowered]
     results = epilogue(task, tensor)
 
     fixed = not task.open_extents
-    strides_x = task.strides_of(c.x)
     kernel = task.kernel("conv")
-    left = Source(shape_x, dtype, name="a")
-    left.bind(kernel.buffer(dtype, "a"), strides_x)
+    left = left_side(task, kernel, c.x)
+    strides_x = left.strides
     right = kernel.buffer(dtype, "w")
     pads_free = not any(geometry.pads_begin) and not any(geometry.pads_end)
-    staged = not pads_free or (strides_x[1] != 1 and ci > 1)
+    staged = not pads_free or (strides_x[1] != 1 and ci > 1) or left.computed
     x_dim = rank - 1
     pointwise = all(k == 1 for k in kernel_shape)
     # rows of the result: batch, then space; those that all sides walk alike become one
     walk_left = [strides_x[0], 0, *(s * st for s, st in zip(strides_x[2:], geometry.strides, strict=True))]
     dims = [d for d in range(rank) if d != 1 and c.out[d] != 1]
-    if pointwise and not staged and c.place is None:
-        axes = merge_axes(dims, c.out, [tuple(walk_left), *epilogue_walks(task, results, c.out)])
+    by_pixel = left.computed and pads_free and groups == 1 and all(s == 1 for s in geometry.strides)
+    flat = pointwise and c.place is None and (not staged or by_pixel)
+    if flat:
+        walks = operand_walks(task, [left.tensor], c.out) if left.computed else [tuple(walk_left)]
+        axes = merge_axes(dims, c.out, [*walks, *epilogue_walks(task, results, c.out)])
     else:
         axes = [Axis(d, c.out[d]) for d in range(rank) if d != 1 and (c.out[d] != 1 or d in (x_dim, x_dim - 1))]
         axes = [a for a in axes if a.dim >= 2 or a.extent != 1]
     loops = [Loop(a.extent, a.dim, walk_left[a.dim]) for a in axes]
     x_loop = loops.pop() if loops else NO_LOOP
-    y_loop = loops.pop() if loops and (loops[-1].dim >= 2 or (pointwise and not staged)) else NO_LOOP
+    rows = bool(loops) and not (flat and staged) and (loops[-1].dim >= 2 or (pointwise and not staged))
+    y_loop = loops.pop() if rows else NO_LOOP
     outer = [*loops, Loop(groups, -2, ci * strides_x[1], 1)] if groups > 1 else loops
 
     x_step = ci if staged else strides_x[x_dim]
@@ -103,17 +107,20 @@ def convolve(task: Task, c: Convolution, bias: ir.Value | None) -> list[Lowered]
             place = place + outer_index[-1] * per_group
         return place
 
+    in_memory = left.tensor if isinstance(left.tensor, Source) else Source(shape_x, dtype, name="a")
     product = Product(
-        dtype=dtype, outer=outer, y=y_loop, x=x_loop, taps=taps, k=k, n=co, n_dim=1, rank=rank, left=left,
+        dtype=dtype, outer=outer, y=y_loop, x=x_loop, taps=taps, k=k, n=co, n_dim=1, rank=rank, left=in_memory,
         tile=tile, right=right, right_at=right_at, right_step=index(width), right_partial=False,
         fixed=fixed, k_fixed=True, n_fixed=True, threads=task.threads, l2_bytes=task.target.l2_bytes, anchor=raw,
         place=c.place,
     )  # fmt: skip
-    if staged:
-        product.staging = conv_staging(task, product, left, geometry, groups, ci, kernel_shape, merge_x)
+    if staged and flat:
+        product.staging = pixel_staging(product, left.tensor, ci)
+    elif staged:
+        product.staging = conv_staging(strides_x, product, left.tensor, geometry, groups, ci, kernel_shape, merge_x)
     packed, before = c.filters.packed(task, width)
     product.results = bind_epilogue(task, kernel, results)
-    operands: list[Operand] = [c.x, packed, *product.results.operands]
+    operands: list[Operand] = [*left.operands, packed, *product.results.operands]
     units = emit_product(task, kernel, product)
     flop = 2 * elements(c.out) * filters
     return [*before, Lowered(kernel, operands, units, flop=flop, scratch=product.scratch_bytes)]

@@ -18,6 +18,7 @@ from fusewright.schedules.epilogue import Results
 from fusewright.schedules.task import Task
 from fusewright.schedules.tile import Left, Right, TileShape, emit_tile, unrolled_steps
 
+NEAR = 1 << 15  # bytes of a block that are written and read again at once: about the L1 cache
 LONG_EPILOGUE = 4  # elementwise nodes; more are not repeated for each accumulator
 Place = tuple[Expr, ...]  # an index of the result, by logical dimension
 
@@ -52,6 +53,7 @@ class Staging:
     x_step: Expr
     tap_steps: tuple[Expr, ...]
     elements_for: Callable[[int], int]
+    by_x: bool = False  # whether a block may be a part of x, where there is no y
 
 
 @dataclass
@@ -173,7 +175,7 @@ class _Emitter:
     def block_rows(self) -> tuple[int, int]:
         """Rows of a block (of y, or of x where there is no y) so that its left side fits half of the L2 cache."""
         p = self.p
-        if p.y.extent == 1 and p.staging is not None:
+        if p.y.extent == 1 and p.staging is not None and not p.staging.by_x:
             return p.x.extent, 1  # the one row is staged whole
         if p.y.extent > 1:
             wanted, unit = p.y.extent, 1
@@ -183,7 +185,10 @@ class _Emitter:
             row = p.k
             for tap in p.taps:
                 row *= tap.extent
-        most = max(unit, p.l2_bytes // 2 // (row * SIZES[p.dtype] + 1) // unit * unit)
+        room = p.l2_bytes // 2
+        if p.staging is not None and p.staging.by_x:  # what is staged should still be near when it is read
+            room = min(room, max(NEAR, p.k * p.n * SIZES[p.dtype]))
+        most = max(unit, room // (row * SIZES[p.dtype] + 1) // unit * unit)
         blocks = -(-wanted // most)
         outer_units = 1
         for loop in p.outer:
@@ -269,7 +274,7 @@ class _Emitter:
         with kernel.loop(y_end, "y", start=y_first) as y:
 
             def strip(x: Expr, count: int) -> None:
-                self.tile(scratch, outer, y, y_first, x, count, n0, vectors, partial, right)
+                self.tile(scratch, outer, y, y_first, x, x_first, count, n0, vectors, partial, right)
 
             length = x_end - x_first
             if isinstance(length, Const):
@@ -304,6 +309,7 @@ class _Emitter:
         y: Expr,
         y_first: Expr,
         x: Expr,
+        x_first: Expr,
         count: int,
         n0: Expr,
         vectors: int,
@@ -313,7 +319,8 @@ class _Emitter:
         p, kernel = self.p, self.kernel
         if scratch is not None and p.staging is not None:
             s = p.staging
-            base = (y - y_first) * s.y_step + x * s.x_step  # rows are staged whole
+            in_row = x - x_first if s.by_x else x  # else rows are staged whole
+            base = (y - y_first) * s.y_step + in_row * s.x_step
             buffer, x_step = scratch, s.x_step
             taps = [(t.extent, step) for t, step in zip(p.taps, s.tap_steps, strict=True)]
         else:

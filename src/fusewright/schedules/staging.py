@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fusewright.errors import InternalError
 from fusewright.kernel.expr import Buffer, Expr, Op, arg, const, index
 from fusewright.kernel.loops import Kernel
-from fusewright.kernel.tensor import Source
+from fusewright.kernel.tensor import Source, Tensor
 from fusewright.kernel.vectorize import Vectorizer
 from fusewright.schedules.geometry import Geometry
 from fusewright.schedules.product import Product, Staging
-from fusewright.schedules.task import Task
+from fusewright.schedules.task import Strides
 
 
 @dataclass(frozen=True)
@@ -31,20 +30,17 @@ class _Side:
 
 
 def conv_staging(
-    task: Task,
+    strides: Strides,
     product: Product,
-    left: Source,
+    left: Tensor,
     geometry: Geometry,
     groups: int,
     ci: int,
     kernel_shape: Sequence[int],
     merge_x: bool,
 ) -> Staging:
-    """Scratch holds [depth taps][rows][padded width][channels of the group]."""
-    operand = task.group.anchor.inputs[0]
-    if operand is None:
-        raise InternalError("a convolution without an input")
-    strides = task.strides_of(operand)
+    """Scratch holds [depth taps][rows][padded width][channels of the group]. `strides` are those of the input, if it
+    lies in memory and is not computed here."""
     sides = [
         _Side(*of_dim)
         for of_dim in zip(
@@ -53,8 +49,9 @@ def conv_staging(
     ]
     z = sides[0] if len(sides) == 3 else None
     y = sides[-2] if len(sides) >= 2 else None
-    layout = "pixels" if strides[1] == 1 else "planes"
-    if layout == "pixels" and groups == 1 and strides[-1] == ci:
+    in_memory = isinstance(left, Source)
+    layout = "pixels" if strides[1] == 1 or not in_memory else "planes"
+    if in_memory and layout == "pixels" and groups == 1 and strides[-1] == ci:
         layout = "rows"
     return _ConvStage(product, left, ci, z, y, sides[-1], layout).staging(merge_x)
 
@@ -64,7 +61,7 @@ class _ConvStage:
     by side (one copy a pixel), `planes` apart (element by element)."""
 
     def __init__(
-        self, product: Product, left: Source, ci: int, z: _Side | None, y: _Side | None, x: _Side, layout: str
+        self, product: Product, left: Tensor, ci: int, z: _Side | None, y: _Side | None, x: _Side, layout: str
     ) -> None:
         self.product, self.left, self.ci, self.layout = product, left, ci, layout
         self.z, self.y, self.x = z, y or _Side(1), x
