@@ -28,6 +28,7 @@ from fusewright.graph.node_types import (
     infer_outputs,
 )
 from fusewright.graph.opset import opset_of
+from fusewright.graph.unroll import Unroller
 
 FOLD_LIMIT = 1 << 20
 """Bytes of a folded constant, unless it replaces constants at least as large: folding must not grow a model."""
@@ -112,12 +113,26 @@ class _Walk:
             self.log.made("inline-branch", str(node.name), f"its condition is always {taken}")
             self.inlined += 1
             self.visit(inline_branch(node, taken))
-        elif not self.partial:
-            if node.op_type != "If":
-                self.blockers.refuse(node, "loops are not supported")
-            else:
-                self.blockers.planned_inputs(node)
+        elif not self.partial and (self.blockers.planned_inputs(node) or not self._unrolled(node)):
             self._set_types(node, (None,) * len(node.outputs))
+
+    def _unrolled(self, node: ir.Node) -> bool:
+        if self.blockers:  # what stands in the way before it may be all
+            return False
+        unroller = Unroller(node, self.visit, self._constant)
+        match node.op_type:
+            case "Scan":
+                reason = unroller.scan()
+            case "Loop":
+                reason = unroller.loop()
+            case _:
+                reason = "sequences are not supported"
+        if reason is not None:
+            self.blockers.refuse(node, reason)
+            return False
+        self.log.made("unroll", str(node.name), f"{unroller.steps} steps")
+        self.inlined += 1
+        return True
 
     def _node(self, node: ir.Node) -> None:
         if self._fold_constant(node) or self._fold_shape(node) or self._fold_presence(node):

@@ -198,15 +198,6 @@ def test_everything_that_stands_in_the_way_is_listed() -> None:
     assert not isinstance(caught.value, ValueDependentError)
 
 
-def test_loops_are_refused() -> None:
-    model = parse_model(
-        """g (float[2] x) => (float[2] y) <int64 n = {3}, bool c = {1}> { [loop] y = Loop(n, c, x) <
-        body = b (int64 i, bool ci, float[2] v) => (bool co, float[2] vo) { co = Identity(ci) vo = Neg(v) }> }"""
-    )
-    with pytest.raises(UnsupportedError, match=r"node 'loop' \(Loop\): loops"):
-        infer(model)
-
-
 def test_other_domains_are_refused_by_name() -> None:
     model = parse_model("g (float[2] x) => (float[2] y) { [odd] y = com.acme.Magic(x) }")
     with pytest.raises(UnsupportedError, match=r"'odd' \(Magic\): no operator of the domain 'com.acme'"):
