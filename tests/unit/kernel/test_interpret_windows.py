@@ -67,6 +67,23 @@ def test_convolution_adds_a_residual(open_extents: bool, layout: str) -> None:
     check(case, AVX512, open_extents=open_extents, shares=(1, 2, 4))
 
 
+@widths
+@extents
+@layouts
+@pytest.mark.parametrize("size", [1, 3])
+def test_convolution_computes_what_it_reads(target: Target, open_extents: bool, layout: str, size: int) -> None:
+    """The work in front is done as the input is staged; the border is zero after it, not before."""
+    nodes = [
+        node("Add", ["x", "shift"], ["s"]),
+        node("Mul", ["s", "scale"], ["t"]),
+        node("Conv", ["t", "w"], ["y"], pads=[size // 2] * 4),
+    ]
+    feeds = {"x": floats(2, 3, 4, 5), "scale": floats(2, 3, 1, 1, seed=3)}
+    constants = {"w": floats(17, 3, size, size, seed=1), "shift": floats(1, seed=2)}
+    case = Case(nodes, feeds, constants=constants, layout=layout, anchor=2)
+    check(case, target, open_extents=open_extents)
+
+
 def test_every_unit_by_itself() -> None:
     """The finest shares that a plan could ever make."""
     nodes = [node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])]
