@@ -27,7 +27,7 @@ def reduction(b: Builder, x: str, s: Shape) -> None:
     count = int(b.rng.integers(1, len(s)))
     axes = sorted(int(a) + 1 for a in b.rng.choice(len(s) - 1, size=count, replace=False))
     op = str(b.rng.choice(["ReduceMean", "ReduceMax", "ReduceSum", "ReduceL2"]))
-    kept = int(b.rng.integers(2))
+    kept = int(b.rng.integers(2)) if len(s) - count >= 2 else 1  # other steps need channels
     shape = tuple(1 if d in axes else e for d, e in enumerate(s) if kept or d not in axes)
     b.add(op, [x, b.ints(*axes)], shape, keepdims=kept)
 

@@ -279,11 +279,25 @@ def test_chain_behind_a_movement() -> None:
     assert fused(text) == ["Tile Exp Neg (x, t) -> y"]
 
 
-def test_chain_before_a_movement_that_drops_elements() -> None:
-    text = """g (float[4,6] x) => (float[2,6] y) <int64[1] s = {1}, int64[1] e = {3}, int64[1] a = {0}>
-    { b = Exp(x) c = Slice(b, s, e, a) y = Neg(c) }"""
-    made = fused(text)
-    assert len(made) == 1 and made[0].startswith("Exp Slice Neg (x")
+def test_chain_before_a_movement_that_puts_each_element_elsewhere() -> None:
+    text = """g (float[1,8,3,3] x) => (float[1,2,6,6] y)
+    { b = Exp(x) c = DepthToSpace<blocksize=2>(b) y = Neg(c) }"""
+    assert fused(text) == ["Exp DepthToSpace Neg (x) -> y"]
+
+
+def test_parts_are_seen_where_they_lie() -> None:
+    """A slice and a split have kernels of their own only where something is left out between, or as graph outputs."""
+    text = """g (float[4,6] x) => (float[2,3] y, float[2,6] z)
+    <int64[1] one = {1}, int64[1] three = {3}, int64[1] a = {0}>
+    { b = Exp(x) c = Slice(b, one, three, a) p, q = Split<axis=1, num_outputs=2>(c) y = Mul(p, q)
+      n = Neg(x) z = Slice(n, one, three, a) }"""
+    assert fused(text) == [
+        "Exp (x) -> b",
+        "Slice (b, one, three, a) -> c",
+        "Split (c) -> p, q",
+        "Mul (p, q) -> y",
+        "Neg Slice (x, one, three, a) -> z",
+    ]
 
 
 def test_chain_before_a_movement_that_repeats_elements() -> None:

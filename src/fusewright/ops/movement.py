@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from fusewright.kernel.expr import Expr, Op, all_of, arg, binary, const, index, maximum, minimum, select
 from fusewright.kernel.tensor import Index, Mapped, Moved, Tensor
-from fusewright.ops.opdef import Kind, OpDef, Site
+from fusewright.ops.opdef import Alias, Kind, OpDef, Site, Strides
 
 
 def lt(a: Expr, b: Expr) -> Expr:
@@ -46,11 +46,7 @@ def shifted(x: Tensor, shape: tuple[int, ...], dim: int, start: int) -> Tensor:
 
 
 def slice_(site: Site, x: Tensor, *_: Tensor | None) -> Tensor:
-    rank = len(x.shape)
-    starts, ends = site.ints(1) or [], site.ints(2) or []
-    axes = site.ints(3) or list(range(len(starts)))
-    steps = site.ints(4) or [1] * len(starts)
-    ranges = {a % rank: range(x.shape[a])[slice(s, e, p)] for a, s, e, p in zip(axes, starts, ends, steps, strict=True)}
+    ranges = slice_ranges(site, x.shape)
 
     def element(idx: Index) -> Expr:
         inner = list(idx)
@@ -62,12 +58,39 @@ def slice_(site: Site, x: Tensor, *_: Tensor | None) -> Tensor:
     return Moved(site.shape, x.dtype, element=element, sources=(x,), name="slice")
 
 
+def slice_ranges(site: Site, shape: Sequence[int]) -> dict[int, range]:
+    """The indices along each dimension that a Slice names."""
+    rank = len(shape)
+    starts, ends = site.ints(1) or [], site.ints(2) or []
+    axes = site.ints(3) or list(range(len(starts)))
+    steps = site.ints(4) or [1] * len(starts)
+    return {a % rank: range(shape[a])[slice(s, e, p)] for a, s, e, p in zip(axes, starts, ends, steps, strict=True)}
+
+
+def slice_window(site: Site, shape: Sequence[int], strides: Strides) -> tuple[Alias, ...] | None:
+    """A part of the operand's memory, unless elements are left out between (they would be read one by one)."""
+    ranges = slice_ranges(site, shape)
+    if any(r.step != 1 for r in ranges.values()):
+        return None
+    return (Alias(tuple(strides), sum(r.start * strides[d] for d, r in ranges.items())),)
+
+
 def split(site: Site, x: Tensor, *_: Tensor | None) -> tuple[Tensor, ...]:
     axis = int(site.get("axis", 0)) % len(x.shape)
     start, parts = 0, []
     for shape in site.shapes:
         parts.append(shifted(x, shape, axis, start))
         start += shape[axis]
+    return tuple(parts)
+
+
+def split_windows(site: Site, shape: Sequence[int], strides: Strides) -> tuple[Alias, ...]:
+    """Neighbouring parts of the operand's memory."""
+    axis = int(site.get("axis", 0)) % len(shape)
+    start, parts = 0, []
+    for part in site.shapes:
+        parts.append(Alias(tuple(strides), start * strides[axis]))
+        start += part[axis]
     return tuple(parts)
 
 
@@ -199,8 +222,8 @@ def center_crop_pad(site: Site, x: Tensor, *_: Tensor | None) -> Tensor:
 
 
 OPS = (
-    OpDef("Slice", Kind.MOVEMENT, slice_, constants=(1, 2, 3, 4)),
-    OpDef("Split", Kind.MOVEMENT, split, constants=(1,)),
+    OpDef("Slice", Kind.MOVEMENT, slice_, constants=(1, 2, 3, 4), windows=slice_window),
+    OpDef("Split", Kind.MOVEMENT, split, constants=(1,), windows=split_windows),
     OpDef("Pad", Kind.MOVEMENT, pad, constants=(1, 3), supports=pad_supported),
     OpDef("Expand", Kind.MOVEMENT, expand, constants=(1,)),
     OpDef("Tile", Kind.MOVEMENT, tile, constants=(1,)),

@@ -100,6 +100,8 @@ class OpDef:
     one (its position in `constants`) too: read it from `site.constants`. Kinds CONTRACTION, WINDOW and CUSTOM have no
     `lower`: a schedule knows them by `schedule`.
     VIEW operations say by `alias(site, shape, strides)` of their first operand where their result lies in its memory.
+    MOVEMENT operations whose results are parts of their first operand say so by `windows(site, shape, strides)`: where
+    each result lies in its memory, or None where this use is no such.
     `supports(site)` gives None, or the reason why this use is not supported.
     REDUCTION operations say by `axes(site)` which dimensions of their first operand they reduce.
     `permutes` tells that a VIEW only puts dimensions in another order (its attribute `perm`).
@@ -117,6 +119,7 @@ class OpDef:
     schedule: str = ""
     supports: Callable[[Site], str | None] = lambda site: None
     alias: Callable[[Site, Sequence[int], Strides], Alias | None] | None = None
+    windows: Callable[[Site, Sequence[int], Strides], tuple[Alias, ...] | None] | None = None
     domain: str = ""
     axes: Callable[[Site], tuple[int, ...]] | None = None
     permutes: bool = False

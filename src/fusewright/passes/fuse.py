@@ -88,9 +88,17 @@ class Grouper:
             loops = Loops(full if source is None else shape_of(source), frozenset(self.axes(node)))
         growth = Growth(kind, node, loops, {node: None})
         self.owner[node] = growth
-        if kind is not Kind.VIEW and (kind is not Kind.CUSTOM or self.ops[node].epilogue):
+        if kind is not Kind.VIEW and (kind is not Kind.CUSTOM or self.ops[node].epilogue) and not self.is_window(node):
             self.grow(growth)
         return growth
+
+    def is_window(self, node: ir.Node) -> bool:
+        """Whether the results are parts of the operand's memory: no kernel at all is less than one that does more."""
+        source, windows = node.inputs[0] if node.inputs else None, self.ops[node].windows
+        if windows is None or source is None or any(o in self.graph_outputs for o in node.outputs):
+            return False
+        shape = shape_of(source)
+        return windows(site_of(node), shape, (1,) * len(shape)) is not None
 
     def axes(self, node: ir.Node) -> tuple[int, ...]:
         reader = self.ops[node].axes

@@ -24,6 +24,7 @@ from fusewright.passes.remove_dead import RemoveDead
 from fusewright.passes.remove_no_ops import RemoveNoOps
 from fusewright.passes.scale_after import ScaleAfter
 from fusewright.passes.sink_views import SinkViews
+from fusewright.passes.slice_gathers import SliceGathers
 from fusewright.passes.widen_half import WidenHalf
 
 BOUND_VALUES = "fusewright.bound_values"
@@ -59,6 +60,7 @@ SPECIALIZE: tuple[Pass, ...] = (
     FoldConstants(static=True),
     ExpandFunctions(),
     WidenHalf(),
+    SliceGathers(),
     Repeat(
         (
             RemoveNoOps(),

@@ -11,6 +11,7 @@ import onnx_ir as ir
 from fusewright.codegen.c import print_kernel
 from fusewright.graph.decisions import Log
 from fusewright.graph.group import Group, dtype_of, elements, shape_of
+from fusewright.graph.site import site_of
 from fusewright.kernel.expr import SIZES
 from fusewright.ops.opdef import Kind
 from fusewright.ops.registry import find
@@ -93,7 +94,7 @@ class Planner:
 
     # -- groups -----------------------------------------------------------------------------------------------
     def visit(self, group: Group, outputs: dict[ir.Value, int]) -> None:
-        if group.kind == Kind.VIEW.value and group.outputs[0] not in outputs and self.alias(group):
+        if not any(value in outputs for value in group.outputs) and (self.alias(group) or self.window(group)):
             return
         for value in group.outputs:
             if value in outputs:
@@ -112,7 +113,7 @@ class Planner:
         node = group.anchor
         source, result = node.inputs[0], group.outputs[0]
         definition = find(node.domain, node.op_type)
-        if source is None or definition is None or definition.alias is None:
+        if group.kind != Kind.VIEW.value or source is None or definition is None or definition.alias is None:
             return False
         place = self.storage(source)
         site = Task(group, self.target, self.strides_of, self.array_of).site(node)
@@ -122,6 +123,21 @@ class Planner:
             return False
         self.map.storages[result] = Storage(place.root, made.strides, place.offset + made.offset)
         self.log.made("view", node.name or node.op_type, "same memory under other dimensions")
+        return True
+
+    def window(self, group: Group) -> bool:
+        """Let a movement's results lie where they are, as parts of its operand; False if they do not."""
+        node = group.anchor
+        source, definition = node.inputs[0] if node.inputs else None, find(node.domain, node.op_type)
+        if len(group.nodes) > 1 or source is None or definition is None or definition.windows is None:
+            return False
+        place = self.storage(source)
+        parts = definition.windows(site_of(node), shape_of(source), place.strides)
+        if parts is None:
+            return False
+        for value, part in zip(node.outputs, parts, strict=True):
+            self.map.storages[value] = Storage(place.root, part.strides, place.offset + part.offset)
+        self.log.made("view", node.name or node.op_type, "part of its operand's memory")
         return True
 
     def copy_outputs(self) -> None:
