@@ -35,6 +35,10 @@ TYPE_OF_FIRST = frozenset(("GroupNormalization", "MeanVarianceNormalization"))
 """Operators for which onnx has no inference; their output is like their first input."""
 
 
+SPELLED_DEFAULTS = frozenset(("STFT",))
+"""Operators whose inference in onnx takes an attribute that is left out for another value than the default."""
+
+
 class InferenceError(Exception):
     """onnx refuses the node; the message is its reason."""
 
@@ -109,6 +113,10 @@ def _infer(
         elif kind == onnx.AttributeProto.TENSOR:
             value = onnx.helper.make_tensor(name, onnx.TensorProto.STRING, [len(value)], value)
         node.attribute.append(onnx.helper.make_attribute(name, value, attr_type=kind))
+    if op_type in SPELLED_DEFAULTS:
+        given = {name for name, _, _ in attributes}
+        defaults = [a.default_value for name, a in schema.attributes.items() if name not in given]
+        node.attribute.extend(value for value in defaults if value.type != onnx.AttributeProto.UNDEFINED)
     types = {name: _proto(item) for name, item in zip(input_names, inputs, strict=True) if item is not None}
     known = {name: _tensor(item) for name, item in zip(input_names, data, strict=True) if item is not None}
     imports = [onnx.helper.make_opsetid("", opset)]

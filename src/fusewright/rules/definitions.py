@@ -1,4 +1,4 @@
-"""What do integer products and MaxUnpool mean? Their definitions in operations that have kernels.
+"""What do integer products, MaxUnpool and transforms mean? Their definitions in operations that have kernels.
 
 The standard defines these in words only. Sums of products of bytes are exact in int32, and in float64 where the
 standard has no integer operation (convolution); half a kernel's speed, but the right numbers.
@@ -16,6 +16,7 @@ from onnx import TensorProto, helper
 
 from fusewright.graph.group import shape_of
 from fusewright.rules.einsum import einsum
+from fusewright.rules.fourier import dft, stft
 
 DOMAIN = "fusewright.definition"
 
@@ -131,11 +132,13 @@ def _unpooled(node: ir.Node) -> list[int]:
     ]  # fmt: skip
 
 
-DEFINITIONS: Mapping[str, Callable[[ir.Node, int], onnx.FunctionProto]] = {
+DEFINITIONS: Mapping[str, Callable[[ir.Node, int], onnx.FunctionProto | None]] = {
     "ConvInteger": conv_integer,
+    "DFT": dft,
     "Einsum": einsum,
     "MatMulInteger": matmul_integer,
     "MaxUnpool": max_unpool,
     "QLinearConv": qlinear_conv,
     "QLinearMatMul": qlinear_matmul,
+    "STFT": stft,
 }
