@@ -152,6 +152,8 @@ class _Walk:
         try:
             outputs = infer_outputs(node, self.opset, types, tuple(map(self._data, node.inputs)))
         except InferenceError as error:
+            if self._try_fold(node, nothing):  # runtimes take more than the letter: a limit of Range in a list of one
+                return
             self.blockers.contradiction(node, str(error))
             self._set_types(node, nothing)
             return

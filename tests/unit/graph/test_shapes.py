@@ -267,3 +267,13 @@ def test_a_tensor_is_present_and_nothing_is_not(call: str, expected: bool) -> No
     assert infer(model)
     (value,) = model.graph.initializers.values()
     assert value.const_value is not None and value.const_value.numpy().item() is expected
+
+
+def test_what_inference_refuses_and_every_runtime_computes_is_folded() -> None:
+    """Definitions of the standard itself give Range a list of one number."""
+    model = parse_model(
+        """g () => (int64[3] y) <int64 start = {0}, int64[1] limit = {3}, int64 step = {1}>
+        { y = Range(start, limit, step) }"""
+    )
+    assert infer(model)
+    assert shape_of(model, "y") == (3,)
