@@ -63,7 +63,9 @@ class _Context:
 
     def __init__(self, size: int, inputs: int, outputs: int) -> None:
         # A mapping of its own is page-aligned, and the system takes it back whole.
-        self._memory = mmap.mmap(-1, max(size, 1))
+        # Private: after a fork, parent and child each go on with their own copy.
+        private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+        self._memory = mmap.mmap(-1, max(size, 1), **private)
         if hasattr(mmap, "MADV_HUGEPAGE"):
             self._memory.madvise(mmap.MADV_HUGEPAGE)
         self._view = np.frombuffer(self._memory, np.uint8)
