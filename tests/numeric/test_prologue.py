@@ -23,7 +23,7 @@ CASES = {
     "one dimension, pointwise": ("2,20,33", "12,20,1", "", "20,1"),
     "three dimensions": ("1,8,4,5,6", "12,8,3,3,3", "pads=[1,1,1,1,1,1]", "8,1,1,1"),
     "three dimensions, pointwise": ("1,8,4,5,6", "12,8,1,1,1", "", "8,1,1,1"),
-    "one pixel": ("1,24,1,1", "20,24,1,1", "", "24,1,1"),
+    "two pixels": ("1,24,1,2", "20,24,1,1", "", "24,1,1"),
 }
 
 
@@ -42,13 +42,13 @@ def computed(session: fw.Session, model: ir.Model, feeds: dict[str, np.ndarray])
 def test_front(case: str, layout: str) -> None:
     x, w, attributes, s = CASES[case]
     extents = [int(d) for d in x.split(",")]
-    ones = ", ".join(["1"] * (len(extents) - 2))
-    first = f"a = MaxPool<kernel_shape=[{ones}]>(x)" if layout == "channels last" else "a = Identity(x)"
+    pool = f"MaxPool<kernel_shape={[3] * (len(extents) - 2)}, pads={[1] * 2 * (len(extents) - 2)}>"
+    first = f"a = {pool}(x)" if layout == "channels last" else "a = Identity(x)"
     result = ",".join("NCDHW"[: len(extents)])
     model = parse_model(
         f"""g (float[{x}] x, float[{s}] s) => (float[{result}] y)
         <float[{w}] w, float[{w.split(",")[0]}] b, float half = {{0.5}}, float two = {{2.0}}>
-        {{ {first} m = Mul(a, s) t = Add(m, half) r = Relu(t)
+        {{ {first} g = ReduceMax<keepdims=0>(a) e = Add(s, g) m = Mul(a, e) t = Add(m, half) r = Relu(t)
            c = Conv<{attributes or "group=1"}>(r, w, b) y = Clip(c, , two) }}"""
     )
     rng = np.random.default_rng(1)
@@ -64,7 +64,8 @@ def test_residual_that_the_front_reads_too() -> None:
     """The sum reads memory that the front reads as well: one pointer for both."""
     model = parse_model(
         """g (float[1,24,9,7] x, float[24,1,1] s) => (float[1,24,9,7] y) <float[24,24,1,1] w>
-        { a = MaxPool<kernel_shape=[1,1]>(x) m = Mul(a, s) c = Conv(m, w) y = Add(c, a) }"""
+        { a = MaxPool<kernel_shape=[3,3], pads=[1,1,1,1]>(x)
+              g = ReduceMax<keepdims=0>(a) e = Add(s, g) m = Mul(a, e) c = Conv(m, w) y = Add(c, a) }"""
     )
     rng = np.random.default_rng(2)
     feeds = {"x": rng.standard_normal((1, 24, 9, 7)), "s": rng.standard_normal((24, 1, 1))}
@@ -77,7 +78,8 @@ def test_residual_that_the_front_reads_too() -> None:
 def test_open_extents_need_no_new_kernel() -> None:
     model = parse_model(
         """g (float[N,24,H,W] x, float[24,1,1] s) => (float[N,20,H,W] y) <float[20,24,1,1] w, float[20,20,3,3] v>
-        { a = MaxPool<kernel_shape=[1,1]>(x) m = Mul(a, s) c = Conv(m, w) b = Mul(c, c)
+        { a = MaxPool<kernel_shape=[3,3], pads=[1,1,1,1]>(x)
+              g = ReduceMax<keepdims=0>(a) e = Add(s, g) m = Mul(a, e) c = Conv(m, w) b = Mul(c, c)
           y = Conv<pads=[1,1,1,1]>(b, v) }"""
     )
     session = fw.compile(model, threads=1)

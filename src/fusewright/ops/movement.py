@@ -221,6 +221,10 @@ def center_crop_pad(site: Site, x: Tensor, *_: Tensor | None) -> Tensor:
     return Moved(site.shape, x.dtype, element=element, sources=(x,), name="center_crop_pad")
 
 
+def concat_axis(site: Site) -> int:
+    return int(site.get("axis")) % len(site.shape)
+
+
 OPS = (
     OpDef("Slice", Kind.MOVEMENT, slice_, constants=(1, 2, 3, 4), windows=slice_window),
     OpDef("Split", Kind.MOVEMENT, split, constants=(1,), windows=split_windows),
@@ -231,5 +235,5 @@ OPS = (
     OpDef("SpaceToDepth", Kind.MOVEMENT, space_to_depth),
     OpDef("Trilu", Kind.MOVEMENT, trilu, constants=(1,)),
     OpDef("CenterCropPad", Kind.MOVEMENT, center_crop_pad, constants=(1,)),
-    OpDef("Concat", Kind.CUSTOM, schedule="concat"),
+    OpDef("Concat", Kind.CUSTOM, schedule="concat", joins=concat_axis),
 )

@@ -102,6 +102,7 @@ class OpDef:
     VIEW operations say by `alias(site, shape, strides)` of their first operand where their result lies in its memory.
     MOVEMENT operations whose results are parts of their first operand say so by `windows(site, shape, strides)`: where
     each result lies in its memory, or None where this use is no such.
+    `joins(site)` gives the axis along which the operation puts its operands side by side and does nothing else.
     `supports(site)` gives None, or the reason why this use is not supported.
     REDUCTION operations say by `axes(site)` which dimensions of their first operand they reduce.
     `permutes` tells that a VIEW only puts dimensions in another order (its attribute `perm`).
@@ -120,6 +121,7 @@ class OpDef:
     supports: Callable[[Site], str | None] = lambda site: None
     alias: Callable[[Site, Sequence[int], Strides], Alias | None] | None = None
     windows: Callable[[Site, Sequence[int], Strides], tuple[Alias, ...] | None] | None = None
+    joins: Callable[[Site], int] | None = None
     domain: str = ""
     axes: Callable[[Site], tuple[int, ...]] | None = None
     permutes: bool = False

@@ -16,6 +16,7 @@ from fusewright.kernel.expr import SIZES
 from fusewright.ops.opdef import Kind
 from fusewright.ops.registry import find
 from fusewright.passes.fuse import fuse
+from fusewright.plan.homes import Homes, find_homes, joined_axis
 from fusewright.plan.memory import assign_offsets
 from fusewright.plan.program import Call, Port, Program, Ref, Space
 from fusewright.plan.storage import Root, Storage, StorageMap, byte_size, row_major
@@ -75,6 +76,7 @@ class Planner:
     open_extents: bool
     log: Log
     map: StorageMap = field(default_factory=StorageMap)
+    homes: Homes = field(default_factory=Homes)
     roots: list[Root] = field(default_factory=list)
     calls: list[tuple[Group, Lowered]] = field(default_factory=list)
     constants: list[np.ndarray] = field(default_factory=list)
@@ -87,6 +89,7 @@ class Planner:
         for i, value in enumerate(graph.inputs):
             self.map.storages[value] = Storage(Root(Space.INPUT, 0, index=i), row_major(shape_of(value)))
         outputs = {v: i for i, v in reversed(list(enumerate(graph.outputs)))}
+        self.homes = find_homes(groups, outputs)
         for group in groups:
             self.visit(group, outputs)
         self.copy_outputs()
@@ -94,18 +97,67 @@ class Planner:
 
     # -- groups -----------------------------------------------------------------------------------------------
     def visit(self, group: Group, outputs: dict[ir.Value, int]) -> None:
-        if not any(value in outputs for value in group.outputs) and (self.alias(group) or self.window(group)):
+        leaves = any(value in outputs for value in group.outputs)
+        source = group.anchor.inputs[0] if group.anchor.inputs else None
+        if source in self.homes.exits and self.alias(group):
+            return
+        if not leaves and (self.alias(group) or self.window(group)):
             return
         for value in group.outputs:
-            if value in outputs:
-                root = Root(Space.OUTPUT, 0, index=outputs[value])
-                self.map.place(value, root, tuple(range(len(shape_of(value)))))
-            else:
-                self.map.place(value, self.arena(byte_size(value)), self.map.order_for(group, value))
+            self.place(group, value, outputs)
+        if self.join(group):
+            return
         if all(elements(shape_of(v)) == 0 for v in group.outputs):
             return
         task = Task(group, self.target, self.strides_of, self.array_of, self.open_extents, self.threads)
         for lowered in lower(task):
+            self.calls.append((group, lowered))
+
+    def place(self, group: Group, value: ir.Value, outputs: dict[ir.Value, int]) -> None:
+        """Give a result its memory: its own, or a part of what a later node would copy it to."""
+        left = self.homes.exits.get(value)
+        if value in outputs:
+            root = Root(Space.OUTPUT, 0, index=outputs[value])
+            self.map.place(value, root, tuple(range(len(shape_of(value)))))
+        elif left is not None:
+            self.map.place(value, Root(Space.OUTPUT, 0, index=left.index), left.order)
+        elif value in self.homes.homes:
+            host = self.homes.homes[value].host
+            if host not in self.map.storages:
+                self.place(group, host, outputs)
+            self.map.storages[value] = self.homes.part(value, self.map.storages[host])
+        elif value not in self.map.storages:  # a host has its memory since the first of its parts was made
+            self.map.place(value, self.arena(byte_size(value)), self.map.order_for(group, value))
+
+    def join(self, group: Group) -> bool:
+        """Copy to the memory of a joint result what does not lie there yet; False where nothing does."""
+        axis = joined_axis(group)
+        if axis is None:
+            return False
+        whole, start = group.outputs[0], 0
+        place = self.map.storages[whole]
+        missing: list[tuple[ir.Value, Storage]] = []
+        operands = [v for v in group.anchor.inputs if v is not None]
+        for value in operands:
+            part = Storage(place.root, place.strides, place.offset + start * place.strides[axis])
+            if elements(shape_of(value)) and self.storage(value) != part:
+                missing.append((value, part))
+            start += shape_of(value)[axis]
+        if len(missing) == len(operands):
+            return False
+        where = group.anchor.name or group.anchor.op_type
+        self.log.made("join in place", where, f"{len(operands) - len(missing)} of {len(operands)} operands lie there")
+        for value, part in missing:
+            self.copy(value, part, f"copy {value.name} into {where}")
+        return True
+
+    def copy(self, value: ir.Value, place: Storage, name: str) -> None:
+        """One more kernel, that copies a value to `place`."""
+        result = ir.Value(name=name, type=value.type, shape=value.shape)
+        self.map.storages[result] = place
+        node = ir.Node("", "Identity", [value], outputs=[result], name=name)
+        group = Group(len(self.calls), Kind.VIEW.value, node, [node], [value], [result])
+        for lowered in lower(Task(group, self.target, self.strides_of, self.array_of, self.open_extents, self.threads)):
             self.calls.append((group, lowered))
 
     def alias(self, group: Group) -> bool:
@@ -148,13 +200,9 @@ class Planner:
             if place.root.space is Space.OUTPUT and place.root.index == i and value not in seen:
                 seen.add(value)
                 continue
-            copy = ir.Value(name=f"output {i}", type=value.type, shape=value.shape)
-            node = ir.Node("", "Identity", [value], outputs=[copy], name=f"copy to output {i}")
-            group = Group(len(self.calls), Kind.VIEW.value, node, [node], [value], [copy])
-            self.map.place(copy, Root(Space.OUTPUT, 0, index=i), tuple(range(len(shape_of(value)))))
             if elements(shape_of(value)):
-                for lowered in lower(Task(group, self.target, self.strides_of, self.array_of)):
-                    self.calls.append((group, lowered))
+                root = Root(Space.OUTPUT, 0, index=i)
+                self.copy(value, Storage(root, row_major(shape_of(value))), f"copy to output {i}")
 
     # -- memory -----------------------------------------------------------------------------------------------
     def arena(self, size: int) -> Root:
