@@ -108,7 +108,6 @@ class OpDef:
     `permutes` tells that a VIEW only puts dimensions in another order (its attribute `perm`).
     `channels` tells that dimension 1 (or `axis`) holds channels: results of structured operations lie channels last in
     memory, and operands of elementwise operations run along it instead of broadcasting.
-    `epilogue` tells that a CUSTOM schedule takes the elementwise work that follows.
     `prologue(site)` gives None where the schedule computes elementwise work on its first operand itself, or the reason
     why it does not; operations without it never do.
     """
@@ -126,5 +125,4 @@ class OpDef:
     axes: Callable[[Site], tuple[int, ...]] | None = None
     permutes: bool = False
     channels: bool = False
-    epilogue: bool = False
     prologue: Callable[[Site], str | None] | None = None

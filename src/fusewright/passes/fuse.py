@@ -88,7 +88,7 @@ class Grouper:
             loops = Loops(full if source is None else shape_of(source), frozenset(self.axes(node)))
         growth = Growth(kind, node, loops, {node: None})
         self.owner[node] = growth
-        if kind is not Kind.VIEW and (kind is not Kind.CUSTOM or self.ops[node].epilogue) and not self.is_window(node):
+        if kind not in (Kind.VIEW, Kind.CUSTOM) and not self.is_window(node):
             self.grow(growth)
         return growth
 
@@ -262,7 +262,9 @@ class Grouper:
 
     def refuse_moved(self, growth: Growth, node: ir.Node, shape: tuple[int, ...]) -> str | None:
         """What a movement reads is computed where it is read: not more often than where it is made."""
-        if elements(growth.loops.full) > elements(shape) and self.work(node).cost > REPEATED_COST:
+        if elements(growth.loops.full) <= elements(shape):
+            return None
+        if self.work(node).cost > REPEATED_COST or len(growth.operands(node)) > len(growth.operands()):
             return "it would be computed more than once for each element"
         return None
 
