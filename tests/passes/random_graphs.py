@@ -180,7 +180,7 @@ def product(b: Builder, x: str, s: Shape) -> None:
 def again(b: Builder, x: str, s: Shape) -> None:
     """The node that made x once more."""
     made = [node for node in b.nodes if node.output[0] == x]
-    if made:
+    if made and len(made[0].output) == 1:
         twin = onnx.NodeProto()
         twin.CopyFrom(made[0])
         twin.output[0], twin.name = f"v{len(b.nodes)}", f"n_v{len(b.nodes)}"
