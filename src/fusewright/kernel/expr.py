@@ -170,12 +170,7 @@ _FOLD: Mapping[str, Callable[..., int]] = {
 
 def _simplify_index(name: str, a: Expr, b: Expr) -> Expr | None:
     """Integer identities; index arithmetic would be unreadable without them."""
-    if (
-        isinstance(a, Const)
-        and isinstance(b, Const)
-        and name in _FOLD
-        and not (b.value == 0 and "floor" in name)
-    ):
+    if isinstance(a, Const) and isinstance(b, Const) and name in _FOLD and not (b.value == 0 and "floor" in name):
         return Const(a.dtype, False, int(_FOLD[name](a.value, b.value)))
     if name == "add":
         if is_const(a, 0):

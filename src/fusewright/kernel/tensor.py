@@ -103,11 +103,14 @@ class Source(Tensor):
     strides: tuple[Expr, ...] = ()
     offset: Expr | None = None
 
-    def bind(self, buffer: Buffer, strides: Sequence[int]) -> None:
-        """Strides up to SPELLED shape the loops and are spelled into the kernel, others are passed with the call."""
+    def bind(self, buffer: Buffer, strides: Sequence[int], spelled: int = 1) -> None:
+        """Strides up to `spelled` shape the loops and are spelled into the kernel, others are passed with the call.
+
+        1 does for broadcasts and vectors; SPELLED for interleaved elements too, where the sizes are fixed.
+        """
         self.buffer = buffer
         self.strides = tuple(
-            index(s) if 0 <= s <= SPELLED or d == 1 else arg(s) for s, d in zip(strides, self.shape, strict=True)
+            index(s) if 0 <= s <= spelled or d == 1 else arg(s) for s, d in zip(strides, self.shape, strict=True)
         )
         self._memo.clear()
 
@@ -242,11 +245,7 @@ def where(condition: Tensor, a: Operand, b: Operand) -> Tensor:
 
 
 def cast(x: Tensor, dtype: str) -> Tensor:
-    return (
-        x
-        if x.dtype == dtype
-        else Mapped(x.shape, dtype, fn=lambda v: E.cast(v, dtype), args=(x,), name="cast")
-    )
+    return x if x.dtype == dtype else Mapped(x.shape, dtype, fn=lambda v: E.cast(v, dtype), args=(x,), name="cast")
 
 
 def reduce(kind: str, x: Tensor, axes: Sequence[int]) -> Tensor:

@@ -17,6 +17,7 @@ from fusewright.ops.opdef import Kind
 from fusewright.ops.registry import find
 from fusewright.passes.fuse import fuse
 from fusewright.plan.homes import Homes, find_homes, joined_axis
+from fusewright.plan.in_place import take_over
 from fusewright.plan.memory import assign_offsets
 from fusewright.plan.program import Call, Port, Program, Ref, Space
 from fusewright.plan.storage import Root, Storage, StorageMap, byte_size, row_major
@@ -258,7 +259,9 @@ class Planner:
             for root, _ in places:
                 root.first = number if root.first < 0 else root.first
                 root.last = number
-        arena = assign_offsets([r for r in self.roots if r.first >= 0])
+        taken = take_over([lowered for _, lowered in self.calls], located, self.storage, self.log)
+        located = [[(taken.get(root, root), extra) for root, extra in places] for places in located]
+        arena = assign_offsets([r for r in self.roots if r.first >= 0 and r not in taken])
         kernels: dict[str, int] = {}
         sources: dict[str, str] = {}
         calls: list[Call] = []

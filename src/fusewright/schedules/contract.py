@@ -147,7 +147,7 @@ def matrix_product(
     operands: list[Operand] = [operand_a, operand_b, *product.results.operands]
     units = emit_product(task, kernel, product)
     flop = 2 * elements(out_shape) * k
-    lowered.append(Lowered(kernel, operands, units, flop=flop, scratch=product.scratch_bytes))
+    lowered.append(Lowered(kernel, operands, units, flop, product.scratch_bytes, in_place=product.results.read_at(2)))
     return lowered
 
 
@@ -200,7 +200,7 @@ def copied(task: Task, a: ir.Value, transposed: bool) -> tuple[Temp, Strides, Lo
     buffer = kernel.buffer(dtype, "y1", "out")
     target.bind(buffer, strides)
     axes = [Axis(d, shape[d]) for d in memory_order(tuple(strides), shape)]
-    units = emit_loops(kernel, axes, len(shape), [(moved, (buffer, target))])
+    units = emit_loops(kernel, axes, len(shape), [(moved, (buffer, target))], not task.open_extents)
     temp = Temp(elements(shape) * SIZES[dtype])
     return temp, tuple(strides), Lowered(kernel, [a, temp], units, flop=elements(shape))
 

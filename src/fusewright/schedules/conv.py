@@ -123,7 +123,8 @@ def convolve(task: Task, c: Convolution, bias: ir.Value | None) -> list[Lowered]
     operands: list[Operand] = [*left.operands, packed, *product.results.operands]
     units = emit_product(task, kernel, product)
     flop = 2 * elements(c.out) * filters
-    return [*before, Lowered(kernel, operands, units, flop=flop, scratch=product.scratch_bytes)]
+    in_place = product.results.read_at(len(left.operands) + 1)
+    return [*before, Lowered(kernel, operands, units, flop, product.scratch_bytes, in_place=in_place)]
 
 
 SCHEDULES: Mapping[str, Callable[[Task], list[Lowered]]] = {"conv": lower_conv}

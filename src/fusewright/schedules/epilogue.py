@@ -32,6 +32,7 @@ class Results:
 
     tensors: list[tuple[Tensor, Buffer, Source]]
     operands: list[Operand]
+    in_order: bool = True  # whether every operand is read at the very place that is written
     changing: list[Tensor] | None = None  # what depends on the anchors: to be forgotten when they get new values
 
     def vectorizable(self, anchors: Sequence[Anchor]) -> bool:
@@ -43,6 +44,11 @@ class Results:
         for tensor in above([t for t, _, _ in self.tensors], anchors):
             tensor.forget()
         return all(vectorizable(v) for v in values)
+
+    def read_at(self, first: int) -> tuple[int, ...]:
+        """Positions of what the epilogue reads among a call's operands, of which the first is at `first`; none where
+        it reads elsewhere than at the place it writes."""
+        return tuple(range(first, first + len(self.operands) - len(self.tensors))) if self.in_order else ()
 
     def store(
         self, kernel: Kernel, place: Index, values: Sequence[tuple[Anchor, Expr]], lanes: Vectorizer | None
@@ -75,7 +81,10 @@ def above(roots: Sequence[Tensor], anchors: Sequence[Tensor]) -> list[Tensor]:
 
 def bind_epilogue(task: Task, kernel: Kernel, results: Sequence[Tensor]) -> Results:
     """Pointers for what the epilogue reads and for the outputs; `results` are the group's output tensors."""
-    made = Results([], task.bind_inputs(kernel, walk(*results)))
+    used = walk(*results)
+    made = Results([], task.bind_inputs(kernel, used))
+    shapes = {t.shape for t in results}
+    made.in_order = not any(isinstance(t, Moved) and any(s.shape in shapes for s in t.inputs()) for t in used)
     for value, tensor in zip(task.group.outputs, results, strict=True):
         buffer, place = task.bind_output(kernel, value)
         made.tensors.append((tensor, buffer, place))

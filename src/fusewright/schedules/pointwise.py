@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from fusewright.graph.group import dtype_of, elements, shape_of
 from fusewright.kernel.expr import Buffer, Expr, Var, arg, index, minimum
 from fusewright.kernel.loops import Kernel
-from fusewright.kernel.tensor import Moved, Source, Tensor, walk
+from fusewright.kernel.tensor import SPELLED, Moved, Source, Tensor, walk
 from fusewright.kernel.vectorize import Vectorizer, vectorizable
 from fusewright.ops.alias import reshaped
 from fusewright.ops.opdef import Site
@@ -75,9 +75,11 @@ def lower_one_shape(task: Task) -> list[Lowered]:
     used = walk(*results)
     operands = task.bind_inputs(kernel, used)
     places = [task.bind_output(kernel, v) for v in group.outputs]
+    in_order = not any(isinstance(t, Moved) for t in used)
+    in_place = tuple(range(len(operands))) if in_order else ()
     operands += group.outputs
     order = memory_order(task.strides_of(group.outputs[0]), shape)
-    if any(isinstance(t, Moved) for t in used):
+    if not in_order:
         axes = [Axis(d, shape[d]) for d in order]
     else:
         owner = {id(s): v for v, s in task.sources.items()}
@@ -86,8 +88,8 @@ def lower_one_shape(task: Task) -> list[Lowered]:
         ]
         walks += [task.strides_of(v) for v in group.outputs]
         axes = merge_axes(order, shape, walks)
-    units = emit_loops(kernel, axes, len(shape), list(zip(results, places, strict=True)))
-    return [Lowered(kernel, operands, units, flop=elements(shape) * max(1, len(group.nodes)))]
+    units = emit_loops(kernel, axes, len(shape), list(zip(results, places, strict=True)), not task.open_extents)
+    return [Lowered(kernel, operands, units, flop=elements(shape) * max(1, len(group.nodes)), in_place=in_place)]
 
 
 def lower_view(task: Task) -> list[Lowered]:
@@ -108,7 +110,7 @@ def lower_view(task: Task) -> list[Lowered]:
     operands = task.bind_inputs(kernel, [tensor])
     target = Source(shape, dtype_of(result), name="y")
     buffer = kernel.buffer(dtype_of(result), "y", "out")
-    target.bind(buffer, strides.strides)
+    target.bind(buffer, strides.strides, SPELLED)
     order = memory_order(strides.strides, shape)
     axes = merge_axes(order, shape, [task.strides_of(source), strides.strides])
     units = emit_loops(kernel, axes, len(shape), [(tensor, (buffer, target))])
@@ -118,8 +120,8 @@ def lower_view(task: Task) -> list[Lowered]:
 Placed = list[tuple[Tensor, tuple[Buffer, Source]]]
 
 
-def emit_loops(kernel: Kernel, axes: list[Axis], rank: int, outputs: Placed) -> int:
-    """Emit the loops over `axes`; returns the number of units."""
+def emit_loops(kernel: Kernel, axes: list[Axis], rank: int, outputs: Placed, may_spell: bool = True) -> int:
+    """Emit the loops over `axes`; returns the number of units. `may_spell` allows a narrow extent in the text."""
     inner = axes[-1] if axes else Axis(-1, 1)
     idx: list[Expr] = [index(0)] * rank
     extent = arg(inner.extent)
@@ -129,7 +131,7 @@ def emit_loops(kernel: Kernel, axes: list[Axis], rank: int, outputs: Placed) -> 
         stop = kernel.let(minimum(kernel.hi * chunk, extent), "stop")
         emit_inner(kernel, idx, inner.dim, start, kernel.let(stop - start, "length"), outputs)
         return -(-inner.extent // CHUNK)
-    narrow = inner.extent <= NARROW and axes[-2].extent > inner.extent
+    narrow = may_spell and inner.extent <= NARROW and axes[-2].extent > inner.extent
     outer = axes[:-2] if narrow else axes[:-1]
     units = 1
     for axis in outer:

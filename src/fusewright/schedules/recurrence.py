@@ -248,9 +248,7 @@ class Recurrence:
         cell = kernel.let(self.vector(self.second, j + m * self.padded), "old_cell") if self.op_type == "LSTM" else None
         return Unit(x_part, h_part, old, cell, peephole if "peepholes" in self.inputs else None, kernel.let)
 
-    def products(
-        self, direction: Expr, j: Expr, gates: Sequence[int], state: Buffer, base: Expr
-    ) -> list[list[Expr]]:
+    def products(self, direction: Expr, j: Expr, gates: Sequence[int], state: Buffer, base: Expr) -> list[list[Expr]]:
         """For each row, for each of `gates`, the state times the weights of a vector of hidden units."""
         kernel, hidden, lanes = self.kernel, self.shape.hidden, self.kernel.lanes
         chains = 2 if self.rows == 1 and hidden > 1 else 1  # else each multiply-add waits for the one before

@@ -13,7 +13,7 @@ from fusewright.graph.group import Group, dtype_of, elements, shape_of
 from fusewright.graph.site import make_site
 from fusewright.kernel.expr import Buffer
 from fusewright.kernel.loops import Kernel
-from fusewright.kernel.tensor import Literal, Source, Table, Tensor
+from fusewright.kernel.tensor import SPELLED, Literal, Source, Table, Tensor
 from fusewright.ops.apply import apply
 from fusewright.ops.opdef import Site
 from fusewright.ops.registry import find
@@ -49,7 +49,8 @@ class Lowered:
     """One kernel call: `operands[i]` is the memory of `kernel.buffers[i]`.
 
     `units` are independent; `flop` and `bytes` estimate the work, by which the plan shares it out; `max_shares` limits
-    that.
+    that. `in_place` lists the operands of which each element is read just before the element at the same place is
+    written, and never again: the result may take over their memory.
     """
 
     kernel: Kernel
@@ -58,6 +59,7 @@ class Lowered:
     flop: int = 0
     scratch: int = 0
     max_shares: int = 1 << 30
+    in_place: tuple[int, ...] = ()
 
 
 @dataclass(eq=False)
@@ -77,6 +79,11 @@ class Task:
     threads: int = 1
     sources: dict[ir.Value, Source] = field(default_factory=dict)
     tensors: dict[ir.Value, Tensor] = field(default_factory=dict)
+
+    @property
+    def spelled(self) -> int:
+        """Up to which stride kernels may tell the sizes they were made for (see `Source.bind`)."""
+        return 1 if self.open_extents else SPELLED
 
     def kernel(self, name: str) -> Kernel:
         return Kernel(name, self.target.lanes)
@@ -127,7 +134,7 @@ class Task:
                     owner[id(t)] = value = table_value(t)
                     self.sources[value] = t
                 value = owner[id(t)]
-                t.bind(kernel.buffer(t.dtype, f"x{len(kernel.buffers)}"), self.strides_of(value))
+                t.bind(kernel.buffer(t.dtype, f"x{len(kernel.buffers)}"), self.strides_of(value), self.spelled)
                 operands.append(value)
         return operands
 
@@ -135,7 +142,7 @@ class Task:
         """A pointer for an output, and its address function (`Source.at(...).index`)."""
         place = Source(shape_of(value), dtype_of(value), name=value.name or "")
         buffer = kernel.buffer(dtype_of(value), f"y{len(kernel.buffers)}", "out")
-        place.bind(buffer, self.strides_of(value))
+        place.bind(buffer, self.strides_of(value), self.spelled)
         return buffer, place
 
 

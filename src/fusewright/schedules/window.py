@@ -377,9 +377,7 @@ class _Emitter:
         w, kernel = self.w, self.kernel
         rule, s = w.rule, w.slides[-1]
         count = len(pattern)
-        states = [
-            [kernel.mutable(lanes.spread(const(v, t)), f"s{m}") for t, v in rule.states] for m in range(count)
-        ]
+        states = [[kernel.mutable(lanes.spread(const(v, t)), f"s{m}") for t, v in rule.states] for m in range(count)]
         step_x, step_c = self.step(len(w.strides) - 1), self.step(1)
         at = row.base + first * step_x
         tap: Expr = index(0)
