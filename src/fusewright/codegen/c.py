@@ -30,11 +30,14 @@ class Printed:
     args: tuple[int, ...]
 
 
-def print_kernel(kernel: Kernel) -> Printed:
-    """The function of `kernel`; the symbol is its name and a hash of its text, so equal kernels are one."""
+def print_kernel(kernel: Kernel, *, aliased: bool = False) -> Printed:
+    """The function of `kernel`; the symbol is its name and a hash of its text, so equal kernels are one.
+
+    `aliased` tells that the result may lie in an operand's memory: then no pointer is `restrict`.
+    """
     printer = _Printer([b.name for b in (*kernel.buffers, *kernel.scratch_buffers)])
     printer.block(kernel.body, 1)
-    head = [f"    {_pointer(b)} = p[{i}];" for i, b in enumerate(kernel.buffers)]
+    head = [f"    {_pointer(b, aliased)} = p[{i}];" for i, b in enumerate(kernel.buffers)]
     head += [
         f"    {C_TYPES[b.dtype]} *{b.name} = ({C_TYPES[b.dtype]} *)(scratch + {b.offset});"
         for b in kernel.scratch_buffers
@@ -49,9 +52,10 @@ def print_kernel(kernel: Kernel) -> Printed:
     return Printed(symbol, text, tuple(a.value for a in printer.args))
 
 
-def _pointer(b: Buffer) -> str:
-    qualifier = "const " if b.role == "in" else ""
-    return f"{qualifier}{C_TYPES[b.dtype]} *restrict {b.name}"
+def _pointer(b: Buffer, aliased: bool) -> str:
+    constant = "const " if b.role == "in" else ""
+    alone = "" if aliased else "restrict "
+    return f"{constant}{C_TYPES[b.dtype]} *{alone}{b.name}"
 
 
 def c_type(x: Expr) -> str:

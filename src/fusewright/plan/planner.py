@@ -267,7 +267,7 @@ class Planner:
         calls: list[Call] = []
         notes: list[KernelNote] = []
         for (group, lowered), places in zip(self.calls, located, strict=True):
-            printed = print_kernel(lowered.kernel)
+            printed = print_kernel(lowered.kernel, aliased=bool(lowered.in_place))
             sources[printed.symbol] = printed.text
             number = kernels.setdefault(printed.symbol, len(kernels))
             refs = tuple(Ref(r.space, r.offset + extra, r.index) for r, extra in places)
