@@ -116,7 +116,7 @@ def compare(name: str, expected: np.ndarray, got: np.ndarray, tolerance: float =
         magnitude = _magnitude(expected)
         if expected.dtype.itemsize >= 4 and magnitude:
             tolerance = max(tolerance, FLOOR / magnitude)
-        magnitude, error, fault = _compare_floats(expected, got, tolerance)
+        error, fault = _compare_floats(expected, got, magnitude, tolerance)
     else:
         differ = expected != got
         error = float(np.mean(differ)) if differ.size else 0.0
@@ -132,23 +132,22 @@ def _magnitude(array: np.ndarray) -> float:
     return float(np.max(wide, where=np.isfinite(wide), initial=0.0))
 
 
-def _compare_floats(expected: np.ndarray, got: np.ndarray, tolerance: float) -> tuple[float, float, str]:
+def _compare_floats(expected: np.ndarray, got: np.ndarray, magnitude: float, tolerance: float) -> tuple[float, str]:
     wide = np.complex128 if expected.dtype.kind == "c" else np.float64
     e, g = expected.astype(wide), got.astype(wide)
     finite = np.isfinite(e)
-    magnitude = _magnitude(expected)
     special = np.where(np.isnan(e), ~np.isnan(g), (e != g) & ~finite) | (finite & ~np.isfinite(g))
     if np.any(special):
         count = int(np.sum(special))
         fault = f"NaN or infinity disagree at {count} of {e.size} elements, the first {_first(special, e, g)}"
-        return magnitude, float("inf"), fault
+        return float("inf"), fault
     with np.errstate(invalid="ignore"):
         distance = np.where(finite, np.abs(e - g), 0.0)
     error = float(np.max(distance, initial=0.0)) / (magnitude or 1.0)
     if error <= tolerance:
-        return magnitude, error, ""
+        return error, ""
     worst = distance == np.max(distance)
-    return magnitude, error, f"outside the tolerance, worst {_first(worst, e, g)}"
+    return error, f"outside the tolerance, worst {_first(worst, e, g)}"
 
 
 def _first(where: np.ndarray, expected: np.ndarray, got: np.ndarray) -> str:

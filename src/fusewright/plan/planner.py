@@ -82,7 +82,6 @@ class Planner:
     calls: list[tuple[Group, Lowered]] = field(default_factory=list)
     constants: list[np.ndarray] = field(default_factory=list)
     constant_at: dict[tuple[str, str], int] = field(default_factory=dict)
-    task_of: dict[int, Task] = field(default_factory=dict)
 
     def run(self) -> Plan:
         graph = self.model.graph
@@ -234,7 +233,7 @@ class Planner:
         if self.is_weight(value):
             offset = self.weights.offset(name, key, make)
             if offset is not None:
-                return Root(Space.WEIGHTS, 0, offset=offset, key=(name, key))
+                return Root(Space.WEIGHTS, 0, offset=offset)
         if (name, key) not in self.constant_at:
             self.constant_at[name, key] = len(self.constants)
             self.constants.append(np.ascontiguousarray(make()))

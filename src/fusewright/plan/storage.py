@@ -25,7 +25,6 @@ class Root:
     offset: int = 0
     first: int = -1
     last: int = -1
-    key: object = None
 
 
 @dataclass(frozen=True)
