@@ -18,6 +18,7 @@ from fusewright.plan.weights import WeightStore
 from fusewright.runtime.build import Progress, build
 from fusewright.runtime.executor import Executor
 from fusewright.runtime.pool import pool
+from fusewright.schedules.choice import Chooser
 from fusewright.session import Port, Ready
 from fusewright.target import Target
 
@@ -25,7 +26,8 @@ from fusewright.target import Target
 class ModelPlanning:
     """Plans one model for any input shapes; all plans share its weights and kernels.
 
-    `model` is optimised and is let go after the first plan when no other shapes can come.
+    `model` is optimised and is let go after the first plan when no other shapes can come. `measured` names the best
+    way to make a kernel where it was measured (`schedules.choice.Chooser`).
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class ModelPlanning:
         weights: WeightStore | None = None,
         addresses: dict[str, int] | None = None,
         progress: Progress | None = None,
+        measured: Mapping[str, str] | None = None,
     ) -> None:
         self.model: ir.Model | None = model
         self.target = target
@@ -44,6 +47,7 @@ class ModelPlanning:
         self.weights = weights if weights is not None else WeightStore()
         self.addresses = addresses if addresses is not None else {}
         self.progress = progress
+        self.measured = measured or {}
         self.inputs = [port_of(v) for v in model.graph.inputs]
         self.outputs = [port_of(v) for v in model.graph.outputs]
         self.open = any(not isinstance(d, int) for p in self.inputs for d in p.shape)
@@ -56,8 +60,9 @@ class ModelPlanning:
         model = specialize(self.model, shapes, log, values)
         check_support(model)
         made = plan(
-            model, self.target, self.threads, self.weights, array_of, self._is_weight, open_extents=self.open, log=log
-        )
+            model, self.target, self.threads, self.weights, array_of, self._is_weight,
+            open_extents=self.open, log=log, chooser=Chooser(self.measured),
+        )  # fmt: skip
         missing = {s: text for s, text in made.sources.items() if s not in self.addresses}
         if missing:
             self.addresses.update(build(missing, self.target, progress=self.progress).addresses)

@@ -23,6 +23,7 @@ from fusewright.plan.program import Call, Port, Program, Ref, Space
 from fusewright.plan.storage import Root, Storage, StorageMap, byte_size, row_major
 from fusewright.plan.weights import WeightStore
 from fusewright.schedules import lower
+from fusewright.schedules.choice import Choice, Chooser
 from fusewright.schedules.task import Lowered, Operand, Pack, Task, Temp
 from fusewright.target.target import Target
 
@@ -37,7 +38,8 @@ SHARE_FLOP = 100_000  # work that is worth waking a thread for: about ten times 
 class KernelNote:
     """What is to be said of one call: what it computes, and its work. Holds no node, so that weights can be let go.
 
-    `nodes` are names and operations of the model's nodes; `reads` the operations that make the operands.
+    `nodes` are names and operations of the model's nodes; `reads` the operations that make the operands; `choices` what
+    was decided when its group was lowered (the same for all calls of one group).
     """
 
     title: str
@@ -51,6 +53,7 @@ class KernelNote:
     bytes_weights: int
     scratch: int
     shares: int
+    choices: tuple[Choice, ...] = ()
 
 
 @dataclass
@@ -76,10 +79,12 @@ class Planner:
     is_weight: Callable[[ir.Value], bool]
     open_extents: bool
     log: Log
+    chooser: Chooser = field(default_factory=Chooser)
     map: StorageMap = field(default_factory=StorageMap)
     homes: Homes = field(default_factory=Homes)
     roots: list[Root] = field(default_factory=list)
     calls: list[tuple[Group, Lowered]] = field(default_factory=list)
+    choices: list[tuple[Choice, ...]] = field(default_factory=list)  # for each call
     constants: list[np.ndarray] = field(default_factory=list)
     constant_at: dict[tuple[str, str], int] = field(default_factory=dict)
 
@@ -109,9 +114,20 @@ class Planner:
             return
         if all(elements(shape_of(v)) == 0 for v in group.outputs):
             return
-        task = Task(group, self.target, self.strides_of, self.array_of, self.open_extents, self.threads)
-        for lowered in lower(task):
-            self.calls.append((group, lowered))
+        self.emit(group)
+
+    def emit(self, group: Group) -> None:
+        """The calls of a group; which way its kernels were made is on record."""
+        before = len(self.chooser.choices)
+        task = Task(
+            group, self.target, self.strides_of, self.array_of, self.open_extents, self.threads, self.chooser
+        )
+        lowered = lower(task)
+        choices = tuple(self.chooser.choices[before:])
+        for choice in choices:
+            self.log.made("schedule", group.anchor.name or group.anchor.op_type, choice.reason)
+        self.calls += [(group, one) for one in lowered]
+        self.choices += [choices] * len(lowered)
 
     def place(self, group: Group, value: ir.Value, outputs: dict[ir.Value, int]) -> None:
         """Give a result its memory: its own, or a part of what a later node would copy it to."""
@@ -157,8 +173,7 @@ class Planner:
         self.map.storages[result] = place
         node = ir.Node("", "Identity", [value], outputs=[result], name=name)
         group = Group(len(self.calls), Kind.VIEW.value, node, [node], [value], [result])
-        for lowered in lower(Task(group, self.target, self.strides_of, self.array_of, self.open_extents, self.threads)):
-            self.calls.append((group, lowered))
+        self.emit(group)
 
     def alias(self, group: Group) -> bool:
         """Give a view's result a place in its operand's memory; False if the strides do not allow it."""
@@ -265,7 +280,7 @@ class Planner:
         sources: dict[str, str] = {}
         calls: list[Call] = []
         notes: list[KernelNote] = []
-        for (group, lowered), places in zip(self.calls, located, strict=True):
+        for (group, lowered), choices, places in zip(self.calls, self.choices, located, strict=True):
             printed = print_kernel(lowered.kernel, aliased=bool(lowered.in_place))
             sources[printed.symbol] = printed.text
             number = kernels.setdefault(printed.symbol, len(kernels))
@@ -273,7 +288,7 @@ class Planner:
             scratch = max(lowered.scratch, lowered.kernel.scratch_bytes)
             shares = max(1, min(self.threads, lowered.units, lowered.max_shares, lowered.flop // SHARE_FLOP))
             calls.append(Call(number, refs, printed.args, lowered.units, shares, scratch))
-            notes.append(self.note(group, lowered, printed.symbol, scratch, shares))
+            notes.append(self.note(group, lowered, printed.symbol, scratch, shares, choices))
         program = Program(
             inputs=tuple(port(v) for v in self.model.graph.inputs)
             + tuple(Port(f"constant {i}", str(a.dtype), a.shape) for i, a in enumerate(self.constants)),
@@ -286,7 +301,9 @@ class Planner:
         )
         return Plan(program, sources, self.constants, notes, self.log)
 
-    def note(self, group: Group, lowered: Lowered, symbol: str, scratch: int, shares: int) -> KernelNote:
+    def note(
+        self, group: Group, lowered: Lowered, symbol: str, scratch: int, shares: int, choices: tuple[Choice, ...]
+    ) -> KernelNote:
         moved = {"in": 0, "out": 0, "weights": 0}
         for operand, buffer in zip(lowered.operands, lowered.kernel.buffers, strict=True):
             if isinstance(operand, Temp):
@@ -300,7 +317,7 @@ class Planner:
         reads = tuple("input" if n is None else n.op_type for n in producers)
         return KernelNote(
             group.title, group.kind, nodes, reads, symbol, lowered.flop,
-            moved["in"], moved["out"], moved["weights"], scratch, shares,
+            moved["in"], moved["out"], moved["weights"], scratch, shares, choices,
         )  # fmt: skip
 
 
@@ -318,11 +335,15 @@ def plan(
     *,
     open_extents: bool = False,
     log: Log | None = None,
+    chooser: Chooser | None = None,
 ) -> Plan:
     """Plan a specialised model (every value has a static shape).
 
     `array_of` gives the constant behind a value, or None; `is_weight` tells which constants are the model's own.
     With `open_extents` no decision depends on extents that weights do not fix, so that a plan for other input shapes
-    calls the same kernels.
+    calls the same kernels. `chooser` decides where a kernel can be made in several ways.
     """
-    return Planner(model, target, threads, weights, array_of, is_weight, open_extents, log or Log()).run()
+    made = Planner(
+        model, target, threads, weights, array_of, is_weight, open_extents, log or Log(), chooser or Chooser()
+    )
+    return made.run()

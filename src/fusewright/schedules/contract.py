@@ -15,7 +15,7 @@ from fusewright.schedules.pack import emit_pack, pack_matrix
 from fusewright.schedules.pointwise import Axis, aligned_strides, emit_loops, memory_order, merge_axes
 from fusewright.schedules.product import Loop, Product, emit_product
 from fusewright.schedules.task import Lowered, Operand, Pack, Strides, Task, Temp
-from fusewright.schedules.tile import TileShape, choose_tile
+from fusewright.schedules.tile import TileShape, pick_tile
 
 NO_LOOP = Loop(1, -1)
 UNEVEN = -1  # a step that joins with no other
@@ -116,7 +116,8 @@ def matrix_product(
 
     fixed = not task.open_extents
     n_fixed = fixed or constant
-    tile = choose_tile(task.target, n if n_fixed else None, x.extent if fixed else None)
+    steps = k if fixed or constant else 1
+    tile = pick_tile(task, f"matmul {dtype}", n if n_fixed else None, x.extent if fixed else None, steps)
     if dtype == "f64":  # half as many elements in a register, so half the rows
         tile = TileShape(max(1, tile.rows // 2), tile.vectors)
     width = tile.vectors * task.target.lanes

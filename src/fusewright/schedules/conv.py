@@ -20,7 +20,7 @@ from fusewright.schedules.product import Loop, Place, Product, Tap, emit_product
 from fusewright.schedules.prologue import left_side, pixel_staging
 from fusewright.schedules.staging import conv_staging
 from fusewright.schedules.task import Lowered, Operand, Task
-from fusewright.schedules.tile import choose_tile
+from fusewright.schedules.tile import pick_tile
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,9 @@ def convolve(task: Task, c: Convolution, bias: ir.Value | None) -> list[Lowered]
     tap_dims = list(range(spatial - 1)) + ([] if merge_x else [spatial - 1])
     taps = [Tap(kernel_shape[d], strides_x[2 + d] * geometry.dilations[d]) for d in tap_dims]
 
-    tile = choose_tile(task.target, co, x_loop.extent if fixed else None)
-    width = tile.vectors * task.target.lanes
     filters = elements(tuple(kernel_shape)) * ci
+    tile = pick_tile(task, f"conv {dtype}", co, x_loop.extent if fixed else None, filters)
+    width = tile.vectors * task.target.lanes
     per_group = -(-co // width) * filters * width
 
     def right_at(outer_index: Sequence[Expr], n0: Expr) -> Expr:

@@ -17,6 +17,7 @@ from fusewright.kernel.tensor import SPELLED, Literal, Source, Table, Tensor
 from fusewright.ops.apply import apply
 from fusewright.ops.opdef import Site
 from fusewright.ops.registry import find
+from fusewright.schedules.choice import Chooser, Option
 from fusewright.target.target import Target
 
 Strides = tuple[int, ...]
@@ -44,6 +45,14 @@ class Temp:
 Operand = ir.Value | Pack | Temp
 
 
+@dataclass(frozen=True)
+class Way:
+    """One way to lower a group: what it should cost, and the function that does it."""
+
+    option: Option
+    lower: Callable[[], list[Lowered]]
+
+
 @dataclass(eq=False)
 class Lowered:
     """One kernel call: `operands[i]` is the memory of `kernel.buffers[i]`.
@@ -68,7 +77,8 @@ class Task:
 
     `strides_of(value)` gives the strides in elements of a value's memory; `array_of(value)` the constant behind a
     weight (None for others); `open_extents` tells that extents not fixed by weights will change from call to call, so
-    that no decision may depend on them. `threads` is how many will share the work.
+    that no decision may depend on them. `threads` is how many will share the work. `chooser` decides where there are
+    several ways.
     """
 
     group: Group
@@ -77,6 +87,7 @@ class Task:
     array_of: Callable[[ir.Value], np.ndarray | None]
     open_extents: bool = False
     threads: int = 1
+    chooser: Chooser = field(default_factory=Chooser)
     sources: dict[ir.Value, Source] = field(default_factory=dict)
     tensors: dict[ir.Value, Tensor] = field(default_factory=dict)
 
@@ -84,6 +95,11 @@ class Task:
     def spelled(self) -> int:
         """Up to which stride kernels may tell the sizes they were made for (see `Source.bind`)."""
         return 1 if self.open_extents else SPELLED
+
+    def choose(self, work: str, ways: Sequence[Way]) -> list[Lowered]:
+        """Lower by one of several ways; `work` describes what all of them compute, without extents that are open."""
+        chosen = self.chooser.pick(work, [way.option for way in ways])
+        return next(way for way in ways if way.option is chosen).lower()
 
     def kernel(self, name: str) -> Kernel:
         return Kernel(name, self.target.lanes)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from fusewright.kernel.expr import Buffer, Const, Expr, Load, Op, Var, const, index, known
 from fusewright.kernel.loops import Kernel
+from fusewright.schedules.choice import Option
+from fusewright.schedules.task import Task
 from fusewright.target.target import Target
 
 MAX_ROWS = {  # by vector registers and vectors in a row: accumulators + vectors of b + one spread value must fit
@@ -40,15 +42,17 @@ def unrolled_steps(target: Target) -> int:
     return 2 if target.lanes >= 16 else 1
 
 
-def choose_tile(target: Target, columns: int | None, rows: int | None) -> TileShape:
-    """The cheapest tile for `rows` x `columns` (None: unknown, take what suits long extents)."""
+def tile_costs(target: Target, columns: int | None, rows: int | None) -> list[tuple[float, TileShape]]:
+    """Tiles for `rows` x `columns` (None: unknown, take what suits long extents), the cheapest first, one for each
+    number of vectors; the cost is that of one step along k for all rows and columns (of 8 tiles where unknown)."""
     limits = MAX_ROWS[32 if target.vector_registers >= 32 else 16]
-    best: tuple[float, TileShape] | None = None
+    found: list[tuple[float, TileShape]] = []
     for vectors, most in limits.items():
         wanted = -(-columns // target.lanes) if columns is not None else vectors * 8
         panels, rest = divmod(wanted, vectors)
         if wanted < vectors:
             continue
+        best: tuple[float, TileShape] | None = None
         for r in range(most, 0, -1) if rows is not None else (most,):
             if rows is not None and r > max(rows, 1):
                 continue
@@ -61,9 +65,23 @@ def choose_tile(target: Target, columns: int | None, rows: int | None) -> TileSh
             cost /= max(rows or 8 * r, 1) * wanted
             if best is None or cost < best[0] - 1e-9:
                 best = (cost, TileShape(r, vectors))
-    if best is None:
-        return TileShape(1, 1)
-    return best[1]
+        if best is not None:
+            found.append(best)
+    scale = (rows or 48) * -(-(columns or 8 * target.lanes) // target.lanes)
+    return sorted(((cost * scale, tile) for cost, tile in found), key=lambda f: f[0]) or [(1.0, TileShape(1, 1))]
+
+
+def choose_tile(target: Target, columns: int | None, rows: int | None) -> TileShape:
+    """The cheapest of `tile_costs`."""
+    return tile_costs(target, columns, rows)[0][1]
+
+
+def pick_tile(task: Task, work: str, columns: int | None, rows: int | None, steps: int) -> TileShape:
+    """The tile for a product of `steps` along k: the cheapest, or the one that was measured to be the best."""
+    ways = tile_costs(task.target, columns, rows)
+    by_name = {f"{tile.rows}x{tile.vectors}": (cost * steps, tile) for cost, tile in ways}
+    key = f"tile {work} {rows or 'open'}x{steps}x{columns or 'open'}"
+    return by_name[task.chooser.pick(key, [Option(name, cost) for name, (cost, _) in by_name.items()]).name][1]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ has one tap, so that the whole is as many matrix products.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import gcd
 
@@ -102,7 +102,7 @@ def lower_conv_transpose(task: Task) -> list[Lowered]:
             tuple(p.after for p in chosen),
         )
         extents = (*out[:2], *(p.count for p in chosen))
-        part = Task(task.group, task.target, task.strides_of, task.array_of, task.open_extents, task.threads)
+        part = replace(task, sources={}, tensors={})
         if groups == shape[1] > 1 and shape_of(w)[1] == 1 and task.array_of(w) is not None:
             slides = [
                 Slide(size, p.count, len(p.taps), 1, p.dilation, p.before, p.after)
