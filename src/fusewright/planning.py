@@ -18,7 +18,6 @@ from fusewright.plan.weights import WeightStore
 from fusewright.runtime.build import Progress, build
 from fusewright.runtime.executor import Executor
 from fusewright.runtime.pool import pool
-from fusewright.schedules.choice import Chooser
 from fusewright.session import Port, Ready
 from fusewright.target import Target
 
@@ -61,7 +60,7 @@ class ModelPlanning:
         check_support(model)
         made = plan(
             model, self.target, self.threads, self.weights, array_of, self._is_weight,
-            open_extents=self.open, log=log, chooser=Chooser(self.measured),
+            open_extents=self.open, log=log, measured=self.measured,
         )  # fmt: skip
         missing = {s: text for s, text in made.sources.items() if s not in self.addresses}
         if missing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -119,9 +119,7 @@ class Planner:
     def emit(self, group: Group) -> None:
         """The calls of a group; which way its kernels were made is on record."""
         before = len(self.chooser.choices)
-        task = Task(
-            group, self.target, self.strides_of, self.array_of, self.open_extents, self.threads, self.chooser
-        )
+        task = Task(group, self.target, self.strides_of, self.array_of, self.open_extents, self.threads, self.chooser)
         lowered = lower(task)
         choices = tuple(self.chooser.choices[before:])
         for choice in choices:
@@ -335,15 +333,15 @@ def plan(
     *,
     open_extents: bool = False,
     log: Log | None = None,
-    chooser: Chooser | None = None,
+    measured: Mapping[str, str] | None = None,
 ) -> Plan:
     """Plan a specialised model (every value has a static shape).
 
     `array_of` gives the constant behind a value, or None; `is_weight` tells which constants are the model's own.
     With `open_extents` no decision depends on extents that weights do not fix, so that a plan for other input shapes
-    calls the same kernels. `chooser` decides where a kernel can be made in several ways.
+    calls the same kernels. `measured` names the best way to make a kernel where it was measured (`Chooser`).
     """
     made = Planner(
-        model, target, threads, weights, array_of, is_weight, open_extents, log or Log(), chooser or Chooser()
+        model, target, threads, weights, array_of, is_weight, open_extents, log or Log(), Chooser(measured or {})
     )
     return made.run()
