@@ -62,22 +62,22 @@ def row(name: str, result: Mapping[str, Any]) -> str:
 
 def table(rows: Sequence[str], results: Sequence[Mapping[str, Any]]) -> str:
     """The rows under their heads, and what they were measured on."""
+    heads = ["model", "input", "threads", "Fusewright", "of peak", *(f"against {o}" for o in OPPONENTS)]
+    return "\n".join([f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}", *rows, "", provenance(results)])
+
+
+def provenance(results: Sequence[Mapping[str, Any]]) -> str:
+    """On what machine, when, of which versions and how long the results were measured."""
     first = results[0]
     machine = first["machine"]
     versions = ", ".join(f"{e['name']} {e['version'].split('-')[0]}" for e in first["engines"])
     rounds = ", ".join(str(r["rounds"]) for r in results)
-    heads = ["model", "input", "threads", "Fusewright", "of peak", *(f"against {o}" for o in OPPONENTS)]
     system = machine["system"].split()
     loads = ", ".join(str(r["machine"].get("load_before", "?")) for r in results)
-    lines = [
-        f"| {' | '.join(heads)} |",
-        f"|{'---|' * len(heads)}",
-        *rows,
-        "",
+    return (
         f"{machine['processor']}, {machine['cpus']} processors, {machine['target']}, {system[0]} {system[-1]}, "
-        f"{machine['date'][:10]}; {versions}; rounds: {rounds}; load before each row: {loads}.",
-    ]
-    return "\n".join(lines)
+        f"{machine['date'][:10]}; {versions}; rounds: {rounds}; load before each row: {loads}."
+    )
 
 
 def update(page: Path, made: str) -> None:
