@@ -1,6 +1,6 @@
 """How do models compare with the faster of onnxruntime and OpenVINO? The table of docs/performance.md.
 
-    python benchmarks/faster_peer.py                               the models of the table, 1 and 2 threads, three runs each
+    python benchmarks/faster_peer.py                               the models of the table, 1 and 2 threads, three runs
     python benchmarks/faster_peer.py --all --runs 1 --seconds 5    every model of scripts/models.py
     python benchmarks/faster_peer.py resnet50 --threads 1          one row
     python benchmarks/faster_peer.py --update docs/performance.md  puts the table between the two marks in the page
