@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from branches import Graph, check
 from cases import Array, Cases, Constant, ints, random_array
 
 from fusewright.runtime import build
@@ -211,7 +212,20 @@ def test_patches_and_local_norms(rng: np.random.Generator) -> None:
     cases.add("Col2Im", columns, ints(5, 5), ints(3, 3), strides=[2, 2], pads=[0, 1, 1, 0], dilations=[1, 1])
     x = normal(rng, 5, 5, 3, 4)  # the reference counts channels by the batch's extent
     cases.add("LRN", x, size=3, alpha=0.01, beta=0.6, bias=1.5)
+    cases.add("LRN", x, size=4, alpha=0.3, bias=0.5)
     cases.check()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("open_extents", [False, True])
+def test_local_norms_of_channels_that_lie_last(threads: int, open_extents: bool) -> None:
+    graph = Graph(open=open_extents)
+    sizes = [(1, 96, 5, 0.75, (9, 11)), (2, 17, 3, 0.5, (3, 5)), (3, 7, 9, 0.75, (1, 2))]
+    for batch, channels, size, beta, space in sizes:
+        x = graph.channels_last(graph.input(graph.normal(batch, channels, *space) * 3), channels, 4)
+        y = graph.node("LRN", x, size=size, alpha=0.1, beta=beta, bias=1.0)[0]
+        graph.output(graph.channels_last(y, channels, 4), 4)
+    check(graph, threads)
 
 
 def test_empty_tensors(rng: np.random.Generator) -> None:

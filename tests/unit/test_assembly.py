@@ -53,6 +53,10 @@ def activation(op_type: str) -> Case:
     return Case([node(op_type, ["x"], ["y"])], {"x": floats(64, 96)})
 
 
+def local_response() -> Case:
+    return Case([node("LRN", ["x"], ["y"], size=5)], {"x": floats(1, 192, 9, 9)}, layout="last")
+
+
 # With fixed and with open extents: what is spelled out and what is a loop differs.
 CASES: dict[str, Callable[[], Case]] = {
     **{f"matmul_{n}_columns": partial(matmul, 128, 64, n) for n in (8, 16, 24, 32, 48, 64, 100, 384, 1000)},
@@ -72,6 +76,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "depthwise_3x3_strided": lambda: conv(96, 96, 28, 3, stride=2, group=96),
     "depthwise_5x5": lambda: conv(120, 120, 14, 5, group=120),
     "transposed": transposed,
+    "local_response": local_response,
     "softmax": lambda: rows("Softmax"),
     "layer_normalization": lambda: rows("LayerNormalization"),
     "sigmoid": lambda: activation("Sigmoid"),

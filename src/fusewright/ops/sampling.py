@@ -186,12 +186,21 @@ def roi_align_supported(site: Site) -> str | None:
 
 
 # -- LRN ------------------------------------------------------------------------------------------------------------
+def response(site: Site, x: Expr, total: Expr) -> Expr:
+    """x / (bias + alpha / size * total)^beta, where `total` is the sum of the squares around x."""
+    base = total * (float(site.get("alpha")) / int(site.get("size"))) + float(site.get("bias"))
+    beta = float(site.get("beta"))
+    if beta == 0.75:  # what networks use: two roots are exacter than a logarithm, and several times as fast
+        root = E.op("sqrt", base)
+        return E.binary("div", x, root * E.op("sqrt", root))
+    return E.binary("div", x, E.binary("pow", base, beta))
+
+
 def local_response(site: Site, x: Tensor) -> Tensor:
     """x / (bias + alpha / size * sum of squares over `size` channels)^beta"""
     size = int(site.get("size"))
     channels = x.shape[1]
     wide = "f64" if x.dtype == "f64" else "f32"
-    scale = float(site.get("alpha")) / size
 
     def element(idx: Index) -> Expr:
         total: Expr = const(0, wide)
@@ -200,9 +209,7 @@ def local_response(site: Site, x: Tensor) -> Tensor:
             value = E.cast(x.at((idx[0], clamp(c, channels), *idx[2:])), wide)
             inside = E.op("and", ge(c, index(0)), lt(c, arg(channels)))
             total = total + select(inside, value * value, 0)
-        base = total * scale + float(site.get("bias"))
-        power = E.binary("pow", base, float(site.get("beta")))
-        return E.cast(E.binary("div", E.cast(x.at(idx), wide), power), x.dtype)
+        return E.cast(response(site, E.cast(x.at(idx), wide), total), x.dtype)
 
     return Moved(site.shape, x.dtype, element=element, sources=(x,), name="lrn")
 
@@ -212,5 +219,5 @@ OPS = (
     OpDef("AffineGrid", Kind.MOVEMENT, affine_grid, constants=(1,)),
     OpDef("Col2Im", Kind.MOVEMENT, col2im, constants=(1, 2)),
     OpDef("RoiAlign", Kind.CUSTOM, schedule="roi_align", supports=roi_align_supported),
-    OpDef("LRN", Kind.MOVEMENT, local_response),
+    OpDef("LRN", Kind.CUSTOM, local_response, schedule="lrn"),
 )

@@ -65,6 +65,16 @@ def test_pointwise_moves_dimensions(target: Target, perm: tuple[int, ...]) -> No
     check(Case(nodes, {"x": floats(3, 5, 17)}), target)
 
 
+@targets
+@layouts
+@extents
+@pytest.mark.parametrize("channels", [1, 3, 17, 40])
+def test_local_response(target: Target, layout: str, open_extents: bool, channels: int) -> None:
+    made = node("LRN", ["x"], ["y"], size=5, alpha=0.5)
+    case = Case([made], {"x": floats(2, channels, 3, 5)}, layout=layout, reference="onnxruntime")
+    check(case, target, open_extents=open_extents)
+
+
 def test_a_scalar_has_no_loop() -> None:
     check(Case([node("Add", ["x", "x"], ["y"])], {"x": floats()}), AVX2, shares=(1,))
 
