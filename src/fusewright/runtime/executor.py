@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import mmap
 from array import array
 from collections.abc import Mapping, Sequence
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from fusewright.errors import InternalError
 from fusewright.plan.program import Program, Space
+from fusewright.plan.weights import private_memory
 from fusewright.runtime.native import ABI, runtime
 from fusewright.runtime.pool import Pool
 
@@ -62,12 +62,8 @@ class _Context:
     """What one run in flight needs for itself: arena, scratch, pointer table, and two lists of pointers."""
 
     def __init__(self, size: int, inputs: int, outputs: int) -> None:
-        # A mapping of its own is page-aligned, and the system takes it back whole.
-        # Private: after a fork, parent and child each go on with their own copy.
-        private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
-        self._memory = mmap.mmap(-1, max(size, 1), **private)
-        if hasattr(mmap, "MADV_HUGEPAGE"):
-            self._memory.madvise(mmap.MADV_HUGEPAGE)
+        # A mapping of its own: the system takes it back whole, and after a fork parent and child go on with their own.
+        self._memory = private_memory(size)
         self._view = np.frombuffer(self._memory, np.uint8)
         self.address: int = self._view.ctypes.data
         self.inputs = (ctypes.c_void_p * inputs)()
