@@ -12,6 +12,8 @@ import onnx_ir as ir
 
 from fusewright.frontend.onnx import load as load_onnx
 from fusewright.graph.blockers import ValueDependentError
+from fusewright.graph.decisions import Log
+from fusewright.graph.fates import origins
 from fusewright.passes.pipeline import optimize
 from fusewright.planning import ModelPlanning
 from fusewright.runtime.build import Progress
@@ -43,7 +45,11 @@ def compile(
     chosen = get(named) if named else host()
     loaded = load_onnx(model)
     name = Path(model).stem if isinstance(model, (str, Path)) else loaded.graph.name or "model"
-    planner = ModelPlanning(optimize(loaded), chosen, threads or settings().threads, progress=progress)
+    log = Log()
+    nodes = origins(loaded)
+    planner = ModelPlanning(
+        optimize(loaded, log), chosen, threads or settings().threads, progress=progress, log=log, nodes=nodes
+    )
     session = Session(planner.inputs, planner.outputs, chosen, planner.threads, name, planner)
     given = {n: tuple(int(d) for d in s) for n, s in (shapes or {}).items()}
     bound = {p.name: given.get(p.name, p.shape) for p in session.inputs}

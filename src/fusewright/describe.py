@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from fusewright.errors import ShapeError
+from fusewright.graph.fates import fates
 from fusewright.plan.planner import KernelNote, Plan
-from fusewright.report.description import Decision, Description, KernelInfo, MemoryInfo, NodeInfo, PortInfo
+from fusewright.report.description import (
+    AbsentNode,
+    Decision,
+    Description,
+    KernelInfo,
+    MemoryInfo,
+    NodeInfo,
+    PortInfo,
+)
 from fusewright.session import Port, Ready, Session
 
 
-def describe(session: Session, shapes: Mapping[str, Sequence[int]] | None = None) -> Description:
+def describe(
+    session: Session,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    values: Mapping[str, np.ndarray] | None = None,
+) -> Description:
     """The description for these input shapes; without them for the first set that was planned, if any.
+
+    `values` are the arrays of a call, for models that compute a shape from an input's elements.
 
     Raises ShapeError when an input without known shape is left out.
     """
@@ -22,7 +39,7 @@ def describe(session: Session, shapes: Mapping[str, Sequence[int]] | None = None
         if unbound:
             name = unbound[0]
             raise ShapeError(f"input {name!r} has open dimensions; give its shape (--shape {name}=1x3x224x224)")
-        ready = session.prepare({n: [int(d) for d in s if isinstance(d, int)] for n, s in bound.items()})
+        ready = session.prepare({n: [int(d) for d in s if isinstance(d, int)] for n, s in bound.items()}, values)
     elif session.programs:
         ready = session.programs[0]
     if ready is not None and ready.description is not None:
@@ -37,6 +54,7 @@ def describe(session: Session, shapes: Mapping[str, Sequence[int]] | None = None
         memory=None if ready is None else _memory(session, ready),
         decisions=() if ready is None or ready.plan is None else _decisions(ready.plan),
         shapes=None if ready is None else {p.name: p.shape for p in ready.program.inputs[: len(session.inputs)]},
+        absent=() if ready is None or ready.plan is None else _absent(ready, ready.plan),
     )
 
 
@@ -46,11 +64,17 @@ def _ports(ports: Sequence[Port]) -> tuple[PortInfo, ...]:
 
 def _kernels(plan: Plan) -> tuple[KernelInfo, ...]:
     """One row for each call: two calls of one kernel do different work."""
-    return tuple(_kernel(i, note) for i, note in enumerate(plan.notes))
+    heaviest: dict[int, int] = {}  # of the calls of one group, which share their choices, the one that these are about
+    for i, note in enumerate(plan.notes):
+        first = heaviest.setdefault(id(note.choices), i)
+        if note.choices and note.flop > plan.notes[first].flop:
+            heaviest[id(note.choices)] = i
+    return tuple(_kernel(i, note, i == heaviest[id(note.choices)]) for i, note in enumerate(plan.notes))
 
 
-def _kernel(number: int, note: KernelNote) -> KernelInfo:
+def _kernel(number: int, note: KernelNote, chosen_for: bool) -> KernelInfo:
     nodes = tuple(NodeInfo(name, op_type) for name, op_type in note.nodes)
+    choices = note.choices if chosen_for else ()
     return KernelInfo(
         index=number,
         title=note.title,
@@ -62,7 +86,15 @@ def _kernel(number: int, note: KernelNote) -> KernelInfo:
         bytes_weights=note.bytes_weights,
         scratch=note.scratch,
         shares=note.shares,
+        work=note.work,
+        way=", ".join(c.chosen.name for c in choices),
+        cycles=choices[0].chosen.cycles if choices else None,  # the first was made for the whole group
     )
+
+
+def _absent(ready: Ready, plan: Plan) -> tuple[AbsentNode, ...]:
+    computed = {name for note in plan.notes for name, _ in note.nodes}
+    return tuple(AbsentNode(*fate) for fate in fates(ready.origins, computed, plan.log.decisions))
 
 
 def _memory(session: Session, ready: Ready) -> MemoryInfo:

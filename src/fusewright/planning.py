@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from fusewright.errors import ShapeError, UnsupportedError
 from fusewright.graph.decisions import Log
+from fusewright.graph.fates import Origin, origins
 from fusewright.graph.group import dtype_of
 from fusewright.passes.pipeline import bound_values, specialize
 from fusewright.plan.planner import NUMPY, plan
@@ -26,7 +27,8 @@ class ModelPlanning:
     """Plans one model for any input shapes; all plans share its weights and kernels.
 
     `model` is optimised and is let go after the first plan when no other shapes can come. `measured` names the best
-    way to make a kernel where it was measured (`schedules.choice.Chooser`).
+    way to make a kernel where it was measured (`schedules.choice.Chooser`). `log` is what was decided before, `nodes`
+    what the model was made of then.
     """
 
     def __init__(
@@ -39,6 +41,8 @@ class ModelPlanning:
         addresses: dict[str, int] | None = None,
         progress: Progress | None = None,
         measured: Mapping[str, str] | None = None,
+        log: Log | None = None,
+        nodes: tuple[Origin, ...] | None = None,
     ) -> None:
         self.model: ir.Model | None = model
         self.target = target
@@ -47,6 +51,8 @@ class ModelPlanning:
         self.addresses = addresses if addresses is not None else {}
         self.progress = progress
         self.measured = measured or {}
+        self.log = log or Log()
+        self.nodes = origins(model) if nodes is None else nodes
         self.inputs = [port_of(v) for v in model.graph.inputs]
         self.outputs = [port_of(v) for v in model.graph.outputs]
         self.open = any(not isinstance(d, int) for p in self.inputs for d in p.shape)
@@ -55,7 +61,7 @@ class ModelPlanning:
     def __call__(self, shapes: Mapping[str, tuple[int, ...]], values: Mapping[str, np.ndarray] | None) -> Ready:
         if self.model is None:
             raise ShapeError(f"the model was planned for fixed shapes, got {dict(shapes)}")
-        log = Log()
+        log = Log(list(self.log.decisions), self.log.steps)
         model = specialize(self.model, shapes, log, values)
         check_support(model)
         made = plan(
@@ -71,7 +77,7 @@ class ModelPlanning:
             self.model = None  # its weights are packed: keeping them would double what a session holds
         executor = Executor(made.program, self.addresses, self.weights.block, pool(self.threads))
         size = len(self.weights.block) + sum(a.nbytes for a in made.constants)
-        return Ready(made.program, executor, made.constants, size, made, bound)
+        return Ready(made.program, executor, made.constants, size, made, bound, origins=self.nodes)
 
     def _is_weight(self, value: ir.Value) -> bool:
         return id(value.const_value) in self._own

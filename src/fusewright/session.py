@@ -20,6 +20,7 @@ from fusewright.runtime.executor import Executor
 from fusewright.target.target import Target
 
 if TYPE_CHECKING:
+    from fusewright.graph.fates import Origin
     from fusewright.plan.planner import Plan
 
 Shapes = tuple[tuple[int, ...], ...]
@@ -45,6 +46,7 @@ class Ready:
     plan: Plan | None = None
     values: tuple[str, ...] = ()
     description: Description | None = None
+    origins: tuple[Origin, ...] = ()  # the nodes of the model as it was read
 
 
 class Planning(Protocol):
@@ -120,11 +122,16 @@ class Session:
         return list(self._ready.values())
 
     # -- looking inside and keeping ---------------------------------------------------------------------------
-    def describe(self, shapes: Mapping[str, Sequence[int]] | None = None) -> Description:
-        """What was made of the model: kernels, memory and decisions (see `report.description`)."""
+    def describe(
+        self, shapes: Mapping[str, Sequence[int]] | None = None, values: Mapping[str, np.ndarray] | None = None
+    ) -> Description:
+        """What was made of the model: kernels, memory and decisions (see `report.description`).
+
+        `values` are the arrays of a call, for models that compute a shape from an input's elements.
+        """
         from fusewright.describe import describe  # describe reads sessions: the other way round would be a circle
 
-        return describe(self, shapes)
+        return describe(self, shapes, values)
 
     def save(self, path: str | Path) -> None:
         """Write what has been planned so far as one file that `fusewright.load` opens without compiling.

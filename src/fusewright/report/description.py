@@ -38,7 +38,8 @@ class KernelInfo:
     many call records of the program belong to it. The rest is for one run, all its calls together: `flop` is
     the arithmetic (a multiply-add is two); the bytes are those it reads (`bytes_in` activations,
     `bytes_weights`) and writes (`bytes_out`); `scratch` is bytes per thread, `shares` the number of threads
-    that take part.
+    that take part. `work` estimates the operations of each of `nodes`; `way` names the chosen schedule where there
+    were several, and `cycles` what it was predicted to take on one thread (None where nothing was predicted).
     """
 
     index: int
@@ -52,6 +53,18 @@ class KernelInfo:
     bytes_weights: int = 0
     scratch: int = 0
     shares: int = 1
+    work: tuple[int, ...] = ()
+    way: str = ""
+    cycles: float | None = None
+
+
+@dataclass(frozen=True)
+class AbsentNode:
+    """A node of the model that no kernel computes: a view, folded, or taken over by a rewrite."""
+
+    name: str
+    op_type: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -90,6 +103,7 @@ class Description:
     memory: MemoryInfo | None = None
     decisions: tuple[Decision, ...] = ()
     shapes: Mapping[str, tuple[int, ...]] | None = None
+    absent: tuple[AbsentNode, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The same as JSON-ready dicts, lists, strings and numbers."""
@@ -103,7 +117,10 @@ def description_from_json(data: Mapping[str, Any]) -> Description:
         return tuple(PortInfo(r["name"], r["dtype"], tuple(r["shape"])) for r in rows)
 
     kernels = tuple(
-        KernelInfo(**{**row, "nodes": tuple(NodeInfo(**node) for node in row["nodes"])}) for row in data["kernels"]
+        KernelInfo(
+            **{**row, "nodes": tuple(NodeInfo(**node) for node in row["nodes"]), "work": tuple(row.get("work", ()))}
+        )
+        for row in data["kernels"]
     )
     return Description(
         model=data["model"],
@@ -115,4 +132,5 @@ def description_from_json(data: Mapping[str, Any]) -> Description:
         memory=None if data["memory"] is None else MemoryInfo(**data["memory"]),
         decisions=tuple(Decision(**row) for row in data["decisions"]),
         shapes=None if data["shapes"] is None else {n: tuple(s) for n, s in data["shapes"].items()},
+        absent=tuple(AbsentNode(**row) for row in data.get("absent", ())),
     )
