@@ -24,6 +24,7 @@ from fusewright.report.failures import show_bug, show_user_error, version_text
 from fusewright.report.inspect import show_description
 from fusewright.report.progress import progress
 from fusewright.report.tables import show, show_json
+from fusewright.report.tune import show_tuning
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -241,6 +242,66 @@ def bench(
         show_json(result.to_json())
     else:
         show_bench(result)
+    return 0
+
+
+@cli.command()
+@click.argument("model", metavar="MODEL", required=False)
+@_shape
+@_threads
+@click.option(
+    "--seconds",
+    type=click.FloatRange(1, 86400),
+    default=60.0,
+    show_default=True,
+    help="How long to search, compiling included; Ctrl-C ends it earlier and keeps what was measured.",
+)
+@click.option("--database", metavar="FILE", help="Database to write (default: the one that compilations read).")
+@click.option(
+    "--merge",
+    "merged",
+    multiple=True,
+    metavar="FILE",
+    help="Take over the database FILE; may be repeated. Needs no MODEL.",
+)
+@_seed
+@_json
+def tune(
+    model: str | None,
+    shapes: Sequence[str],
+    threads: int | None,
+    seconds: float,
+    database: str | None,
+    merged: Sequence[str],
+    seed: int,
+    as_json: bool,
+) -> int:
+    """Measure the ways to make each kernel, and keep the best.
+
+    Later compilations on this machine use what was found, also of other models with the same kernels.
+
+    \b
+    Examples:
+      fusewright tune resnet50.onnx --threads 1 --seconds 120
+      fusewright tune --merge laptop.json --merge server.json --database all.json
+    """
+    if merged:
+        if model is not None or database is None:
+            raise click.UsageError("--merge takes databases only: expected --merge FILE... --database OUT, no MODEL")
+        told = verbs.merge_databases([Path(each) for each in merged], Path(database))
+        if as_json:
+            show_json(told)
+        else:
+            show("\n".join(f"{database}: {count} choices for {machine}" for machine, count in told["machines"].items()))
+        return 0
+    if model is None:
+        raise click.UsageError("Missing argument 'MODEL'.")
+    with progress() as report:
+        result = verbs.tune_model(Path(model), shapes, threads, seconds, _path(database), seed, report)
+    if as_json:
+        show_json(result)
+    else:
+        show_tuning(result)
     return 0
 
 

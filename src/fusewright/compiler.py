@@ -20,6 +20,7 @@ from fusewright.runtime.build import Progress
 from fusewright.session import Session
 from fusewright.settings import settings
 from fusewright.target import get, host
+from fusewright.tune.database import known
 
 Source: TypeAlias = str | Path | bytes | onnx.ModelProto | ir.Model
 
@@ -47,8 +48,10 @@ def compile(
     name = Path(model).stem if isinstance(model, (str, Path)) else loaded.graph.name or "model"
     log = Log()
     nodes = origins(loaded)
+    count = threads or settings().threads
+    measured = known(chosen, count, log)
     planner = ModelPlanning(
-        optimize(loaded, log), chosen, threads or settings().threads, progress=progress, log=log, nodes=nodes
+        optimize(loaded, log), chosen, count, progress=progress, log=log, nodes=nodes, measured=measured
     )
     session = Session(planner.inputs, planner.outputs, chosen, planner.threads, name, planner)
     given = {n: tuple(int(d) for d in s) for n, s in (shapes or {}).items()}

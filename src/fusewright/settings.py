@@ -29,6 +29,7 @@ class Settings:
     compiler: str | None
     target: str | None
     threads: int
+    tuning: str | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "FUSEWRIGHT_THREADS", "threads", _whole_number(1, MAX_THREADS), usable_cpus, "all usable processors",
         "how many threads a session uses when it is not told",
+    ),
+    Setting(
+        "FUSEWRIGHT_TUNING", "tuning", str, lambda: None, "tuning.json beside the compiled kernels",
+        "the database of measured kernels that `tune` writes and compilations use, or off for none",
     ),
 )  # fmt: skip
 

@@ -54,6 +54,7 @@ def save(session: Session, path: Path) -> None:
     meta: dict[str, Any] = {
         "name": session.name,
         "threads": session.threads,
+        "measured": dict(planner.measured),
         "inputs": [asdict(p) for p in session.inputs],
         "outputs": [asdict(p) for p in session.outputs],
         "descriptions": [session.describe(_shapes(session, r)).to_json() for r in readies],

@@ -17,6 +17,7 @@ import numpy as np
 import onnx_ir as ir
 
 import fusewright
+from fusewright import tuning
 from fusewright.bench.bench import bench, check_opponents
 from fusewright.bench.flops import count_flop
 from fusewright.bench.result import BenchResult
@@ -28,6 +29,9 @@ from fusewright.report.arrays import summarise, write_arrays
 from fusewright.report.description import Description
 from fusewright.runtime.artifact import MAGIC
 from fusewright.samples import PortLike, random_inputs, table_rows
+from fusewright.settings import settings
+from fusewright.target import get, host
+from fusewright.tune.database import merge_files
 from fusewright.words import (
     arrays_from_npz,
     arrays_from_words,
@@ -306,6 +310,37 @@ def bench_model(
             progress=progress,
         )
     return result
+
+
+def tune_model(
+    file: Path,
+    shape_words: Sequence[str],
+    threads: int | None,
+    seconds: float,
+    database: Path | None,
+    seed: int,
+    progress: Progress,
+) -> dict[str, Any]:
+    """tune: measures the ways of making each kernel on random inputs, and remembers the best."""
+    if is_artifact(file):
+        raise UserError(f"{file}: this is a compiled file, whose kernels are made; expected an ONNX model")
+    model = load_model(file)
+    ports = ports_of(model)
+    shapes = shapes_from_words(shape_words, ports)
+    require_all(shapes, ports)
+    feed = random_inputs(ports, shapes, seed, table_rows(model))
+    named = settings().target
+    target = get(named) if named else host()
+    return {"model": str(file), "shapes": shapes} | tuning.tune_model(
+        model, feed, threads or settings().threads, target, seconds=seconds, database=database, report=progress
+    )
+
+
+def merge_databases(files: Sequence[Path], output: Path) -> dict[str, Any]:
+    """tune --merge: one database of several, and of what the output holds already."""
+    whole = merge_files(files, output)
+    counts = {str(machine): len(keys) for machine, keys in whole.machines.items()}
+    return {"database": str(output), "machines": counts}
 
 
 def describe(

@@ -20,7 +20,7 @@ RUN = LOOPS | {"plan", "runtime"}
 FACE = BASE | {"", "api", "report", "samples", "words", "check", "bench"}  # what only a person needs
 
 # These modules are one room: what stands behind the public names.
-API = {"compiler", "session", "store", "describe", "opening", "planning"}
+API = {"compiler", "session", "store", "describe", "opening", "planning", "tuning"}
 
 # What each room may import besides itself; a module at the top of the package counts as a
 # room, "" is the package itself: its public names.
@@ -38,14 +38,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "codegen": LOOPS,  # not schedules: a printer spells what was decided, and asks nobody
     "plan": LOOPS | {"schedules", "passes", "codegen"},  # groups nodes, schedules each group, has it spelled
     "runtime": LOOPS | {"plan"},
-    "api": RUN | {"frontend", "passes", "report"},  # of report only the Description, which is plain data
+    "tune": RUN | {"schedules"},  # is given what makes and runs a variant
+    "api": RUN | {"frontend", "passes", "report", "tune"},  # of report only the Description, which is plain data
     "": {"api"},
     "samples": BASE,
     "report": BASE | {"samples", "check", "bench"},
     "words": BASE | {"samples", "report"},
     "check": BASE,
     "bench": BASE | {"", "runtime", "target"},
-    "verbs": FACE | {"frontend", "passes", "runtime"},
+    "verbs": FACE | {"frontend", "passes", "runtime", "target", "api", "tune"},
     "cli": FACE | {"verbs"},
 }
 

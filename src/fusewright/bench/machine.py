@@ -9,12 +9,13 @@ from typing import Any
 
 from fusewright.settings import usable_cpus
 from fusewright.target import host
+from fusewright.target.host import processor
 
 
 def machine_facts() -> dict[str, Any]:
     """Processor, processors usable, instruction set, system, date, and how busy the machine was before."""
     facts: dict[str, Any] = {
-        "processor": _processor(),
+        "processor": processor(),
         "cpus": usable_cpus(),
         "target": host().name,
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
@@ -24,15 +25,3 @@ def machine_facts() -> dict[str, Any]:
     if hasattr(os, "getloadavg"):
         facts["load_before"] = round(os.getloadavg()[0], 2)
     return facts
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                key, _, value = line.partition(":")
-                if key.strip() == "model name":
-                    return value.strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
