@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from chain_cases import Layer, chain_of
 from kernel_cases import Case, floats, node
 
 from fusewright.codegen.c import print_kernel
@@ -72,9 +73,12 @@ CASES: dict[str, Callable[[], Case]] = {
     "conv_7x7_of_an_image": lambda: conv(3, 64, 32, 7, stride=2),
     "conv_grouped": lambda: conv(64, 128, 14, 3, group=4),
     "conv_narrow": lambda: conv(32, 10, 14, 3),
+    **{f"conv_{n}_filters": partial(conv, 32, n, 14, 3) for n in (8, 24, 40, 72)},
     "depthwise_3x3": lambda: conv(96, 96, 28, 3, group=96),
     "depthwise_3x3_strided": lambda: conv(96, 96, 28, 3, stride=2, group=96),
     "depthwise_5x5": lambda: conv(120, 120, 14, 5, group=120),
+    "chain": lambda: chain_of((1, 16, 28, 28), [Layer(96), Layer(), Layer(24)], 4),
+    "chain_strided": lambda: chain_of((1, 24, 28, 28), [Layer(72), Layer(strides=(2, 2)), Layer(40)], 3),
     "transposed": transposed,
     "local_response": local_response,
     "softmax": lambda: rows("Softmax"),
@@ -107,7 +111,8 @@ ARM = Spelling(
     re.compile(r"\b[qds]\d+,.*(\[sp\b|Spill|Reload)"),
     re.compile(r"^\s+(?:b|b\.\w+|cbn?z|tbn?z)\s+(?:[^.]*\s)?(\.L\w+)"),
 )
-SPELLINGS = {AVX512: X86, AVX2: X86, NEON: ARM}
+HALVES = replace(AVX512, name="avx512 in halves", half_rate=True)
+SPELLINGS = {AVX512: X86, HALVES: X86, AVX2: X86, NEON: ARM}
 
 
 def inner_loops(lines: list[str], branch: re.Pattern[str]) -> Iterator[list[str]]:
@@ -129,20 +134,24 @@ def functions(assembly: str) -> Iterator[tuple[str, list[str]]]:
 @pytest.mark.parametrize("open_extents", [False, True], ids=["fixed", "open"])
 def test_inner_loops_do_not_spill(target: Target, open_extents: bool, tmp_path: Path) -> None:
     names: dict[str, list[str]] = {}  # a kernel may serve several cases
-    sources: dict[str, str] = {}
+    sources: dict[int, dict[str, str]] = {}  # by lanes
     for name, make in CASES.items():
         for lowered in make().lower(target, open_extents=open_extents, threads=2):
             printed = print_kernel(lowered.kernel)
             names.setdefault(printed.symbol, []).append(name)
-            sources[printed.symbol] = printed.text
-    file, output = tmp_path / "kernels.c", tmp_path / "kernels.s"
-    file.write_text('#include "fw_prelude.h"\n' + "\n".join(sources.values()))
-    Commands(tmp_path).run(find_compiler().compile_command(target, str(file), str(output), "-S"))
+            sources.setdefault(lowered.kernel.lanes, {})[printed.symbol] = printed.text
+    assembly = ""
+    for lanes, texts in sources.items():
+        file, output = tmp_path / f"kernels{lanes}.c", tmp_path / f"kernels{lanes}.s"
+        file.write_text('#include "fw_prelude.h"\n' + "\n".join(texts.values()))
+        command = find_compiler().compile_command(replace(target, lanes=lanes), str(file), str(output), "-S")
+        Commands(tmp_path).run(command)
+        assembly += output.read_text()
 
     spelling = SPELLINGS[target]
     seen: set[str] = set()
     spills: list[str] = []
-    for symbol, lines in functions(output.read_text()):
+    for symbol, lines in functions(assembly):
         for loop in inner_loops(lines, spelling.branch):
             multiply_adds = sum(bool(spelling.fma.search(line)) for line in loop)
             if multiply_adds:

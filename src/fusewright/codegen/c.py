@@ -30,10 +30,11 @@ class Printed:
     args: tuple[int, ...]
 
 
-def print_kernel(kernel: Kernel, *, aliased: bool = False) -> Printed:
+def print_kernel(kernel: Kernel, *, aliased: bool = False, lanes: int | None = None) -> Printed:
     """The function of `kernel`; the symbol is its name and a hash of its text, so equal kernels are one.
 
-    `aliased` tells that the result may lie in an operand's memory: then no pointer is `restrict`.
+    `aliased` tells that the result may lie in an operand's memory: then no pointer is `restrict`. `lanes` are those that
+    C files are compiled for, where this is known: a kernel with others says so in its first lines.
     """
     printer = _Printer([b.name for b in (*kernel.buffers, *kernel.scratch_buffers)])
     printer.block(kernel.body, 1)
@@ -45,10 +46,14 @@ def print_kernel(kernel: Kernel, *, aliased: bool = False) -> Printed:
     head += [f"    const int64_t arg{i} = n[{i}];" for i in range(len(printer.args))]
     unused = "    (void)p, (void)n, (void)lo, (void)hi, (void)scratch;"
     body = "\n".join([*head, unused, *printer.lines])
+    if lanes not in (None, kernel.lanes):
+        body = f"    /* vectors of {kernel.lanes} elements */\n{body}"
     symbol = f"fw_{kernel.name}_{hashlib.sha256(body.encode()).hexdigest()[:12]}"
     text = f"void {symbol}(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {{\n{body}\n}}\n"
     if printer.calls:
         text = f'#include "fw_algorithms.h"\n\n{text}'
+    if lanes not in (None, kernel.lanes):
+        text = f"#undef FW_LANES\n#define FW_LANES {kernel.lanes}\n{text}"
     return Printed(symbol, text, tuple(a.value for a in printer.args))
 
 

@@ -281,7 +281,7 @@ class Planner:
         calls: list[Call] = []
         notes: list[KernelNote] = []
         for (group, lowered), choices, places in zip(self.calls, self.choices, located, strict=True):
-            printed = print_kernel(lowered.kernel, aliased=bool(lowered.in_place))
+            printed = print_kernel(lowered.kernel, aliased=bool(lowered.in_place), lanes=self.target.lanes)
             sources[printed.symbol] = printed.text
             number = kernels.setdefault(printed.symbol, len(kernels))
             refs = tuple(Ref(r.space, r.offset + extra, r.index) for r, extra in places)

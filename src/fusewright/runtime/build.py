@@ -29,6 +29,7 @@ from fusewright.target import Target
 Progress = Callable[[int, int], None]  # (done, total), called as each object is there
 
 _SYMBOL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_OWN_LANES = re.compile(r"\A#undef FW_LANES\n#define FW_LANES \d+\n")
 _RUNTIME_HEADERS = ("fw_pool.h", "fw_runtime.h")  # kernels do not include them
 RUNTIME_FILES = ("fw_pool.c", "fw_runtime.c")
 
@@ -229,10 +230,11 @@ def _make_library(
 def _kernel_file(symbol: str, text: str) -> str:
     if not _SYMBOL.match(symbol):
         raise InternalError(f"a kernel's symbol must be a C identifier, got {symbol!r}")
+    own = "".join(_OWN_LANES.findall(text))  # before the headers, which look at it
     return (
-        '#include "fw_prelude.h"\n'
+        f'{own}#include "fw_prelude.h"\n'
         '__attribute__((visibility("default"))) void\n'
-        f"{symbol}(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch);\n\n{text}\n"
+        f"{symbol}(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch);\n\n{text[len(own) :]}\n"
     )
 
 

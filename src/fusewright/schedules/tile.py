@@ -7,7 +7,7 @@ vectors of its row: few instructions for each multiply-add, and nothing spills (
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fusewright.kernel.expr import Buffer, Const, Expr, Load, Op, Var, const, index, known
 from fusewright.kernel.loops import Kernel
@@ -20,6 +20,7 @@ MAX_ROWS = {  # by vector registers and vectors in a row: accumulators + vectors
     16: {3: 3, 2: 6, 1: 10},  # 4x3 would fill all 16: clang spills (47 to 70 GFLOP/s, 6x2: 102)
 }
 LATENCY = 8  # independent accumulators that keep two multiply-add units busy
+HALVES_COST = 1.05  # what twice as many instructions for the same work cost beside those that were idle
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,15 @@ def pick_tile(task: Task, work: str, columns: int | None, rows: int | None, step
     by_name = {f"{tile.rows}x{tile.vectors}": (cost * steps, tile) for cost, tile in ways}
     key = f"tile {work} {rows or 'open'}x{steps}x{columns or 'open'}"
     return by_name[task.chooser.pick(key, [Option(name, cost) for name, (cost, _) in by_name.items()]).name][1]
+
+
+def in_halves(task: Task, columns: int) -> Task:
+    """The task with vectors of half the width, where so many fewer lanes are idle behind the last of `columns` that it
+    pays, and the processor computes half a vector in half the time."""
+    whole, half = task.target.lanes, task.target.lanes // 2
+    if not task.target.half_rate or -(-columns // half) * half * HALVES_COST >= -(-columns // whole) * whole:
+        return task
+    return replace(task, target=replace(task.target, lanes=half, half_rate=False))
 
 
 @dataclass(frozen=True)

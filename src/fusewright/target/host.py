@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -90,6 +91,15 @@ def _cache_bytes(level: int, default: int) -> int:
     return default
 
 
+def _half_rate(target: Target) -> bool:
+    """Zen 4 (AMD's family 25 with AVX-512) computes 512 bits in two steps; its successors and Intel's servers in one."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return target.lanes == 16 and "AuthenticAMD" in text and re.search(r"^cpu family\s*: 25$", text, re.M) is not None
+
+
 def _on_this_machine(target: Target) -> Target:
     """The same target with this machine's caches and operating system."""
     triple = f"{target.arch}-macos" if sys.platform == "darwin" else target.triple
@@ -98,6 +108,7 @@ def _on_this_machine(target: Target) -> Target:
         triple=triple,
         l1_bytes=_cache_bytes(1, target.l1_bytes),
         l2_bytes=_cache_bytes(2, target.l2_bytes),
+        half_rate=_half_rate(target),
     )
 
 

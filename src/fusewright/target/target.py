@@ -11,7 +11,8 @@ class Target:
 
     `lanes` counts float32 in a vector register; `features` are processor flags as Linux spells them in
     /proc/cpuinfo, all of which a machine must have to run the code. `cflags` suit clang (and its build in
-    ziglang), `gcc_flags` suit gcc. Cache sizes are bytes of one core.
+    ziglang), `gcc_flags` suit gcc. Cache sizes are bytes of one core. `half_rate` tells that vectors of half the width
+    take half the time: a processor that computes a wide vector in two steps.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Target:
     gcc_flags: tuple[str, ...] = ()
     l1_bytes: int = 32 * 1024
     l2_bytes: int = 512 * 1024
+    half_rate: bool = False
 
     @property
     def vector_bytes(self) -> int:

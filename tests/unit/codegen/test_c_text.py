@@ -235,6 +235,15 @@ def test_a_node_used_twice_is_computed_once() -> None:
     assert text.count("fws_exp_f32") == 1
 
 
+def test_a_kernel_says_how_wide_its_vectors_are_where_others_are_wider() -> None:
+    kernel = Kernel("test", 8)
+    kernel.store(kernel.buffer("f32", "y", "out"), index(0), const(1.0, "f32"))
+    usual, narrow = print_kernel(kernel, lanes=8), print_kernel(kernel, lanes=16)
+    assert narrow.text.startswith("#undef FW_LANES\n#define FW_LANES 8\nvoid ")
+    assert "FW_LANES" not in usual.text
+    assert usual.symbol != narrow.symbol
+
+
 def test_a_name_made_in_a_block_is_not_used_after_it() -> None:
     kernel = Kernel("test", 4)
     x, y = kernel.buffer("f32", "x"), kernel.buffer("f32", "y", "out")

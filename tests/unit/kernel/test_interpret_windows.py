@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,18 @@ def test_convolution(target: Target, open_extents: bool, layout: str, name: str)
     nodes = [node("Conv", ["x", "w", "b"], ["t"], **attributes), node("Relu", ["t"], ["y"])]
     constants = {"w": floats(*filters, seed=1), "b": floats(filters[0], seed=2)}
     check(Case(nodes, {"x": floats(*shape)}, constants=constants, layout=layout), target, open_extents=open_extents)
+
+
+@extents
+@layouts
+@pytest.mark.parametrize("filters", [8, 24, 36])
+def test_convolution_in_halves_of_vectors(open_extents: bool, layout: str, filters: int) -> None:
+    nodes = [node("Conv", ["x", "w", "b"], ["t"], pads=[1, 1, 1, 1]), node("Sigmoid", ["t"], ["y"])]
+    constants = {"w": floats(filters, 3, 3, 3, seed=1), "b": floats(filters, seed=2)}
+    case = Case(nodes, {"x": floats(2, 3, 4, 21)}, constants=constants, layout=layout)
+    target = replace(AVX512, half_rate=True)
+    assert [lowered.kernel.lanes for lowered in case.lower(target, open_extents=open_extents)] == [8]
+    check(case, target, open_extents=open_extents)
 
 
 @extents
