@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from fusewright.graph.group import dtype_of, elements, shape_of
 from fusewright.kernel.expr import Expr, index
 from fusewright.kernel.tensor import Anchor, Source, Tensor
-from fusewright.schedules.choice import Option
 from fusewright.schedules.contract import NO_LOOP, epilogue_walks, operand_walks
-from fusewright.schedules.convolution import Convolution
 from fusewright.schedules.depthwise import is_depthwise, lower_depthwise
 from fusewright.schedules.epilogue import bias_along, bind_epilogue, epilogue
 from fusewright.schedules.filters import Filters
-from fusewright.schedules.geometry import conv_geometry
+from fusewright.schedules.geometry import Geometry, conv_geometry
 from fusewright.schedules.pointwise import Axis, merge_axes
-from fusewright.schedules.product import Loop, Product, Tap, emit_product
+from fusewright.schedules.product import Loop, Place, Product, Tap, emit_product
 from fusewright.schedules.prologue import left_side, pixel_staging
 from fusewright.schedules.staging import conv_staging
-from fusewright.schedules.strassen import emit_strassen, pick_strassen
-from fusewright.schedules.task import Lowered, Operand, Task, Way
+from fusewright.schedules.task import Lowered, Operand, Task
 from fusewright.schedules.tile import in_halves, pick_tile
-from fusewright.schedules.winograd_ways import direct_cycles, ways, work_of
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """What is summed: `out` are the extents of the loops (batch, channels, space).
+
+    `place` maps an index of the loops to one of the group's result, where these differ (None: they do not).
+    """
+
+    x: ir.Value
+    filters: Filters
+    geometry: Geometry
+    out: tuple[int, ...]
+    place: Callable[[Place], Place] | None = None
 
 
 def lower_conv(task: Task) -> list[Lowered]:
@@ -41,12 +51,7 @@ def lower_conv(task: Task) -> list[Lowered]:
     task = in_halves(task, shape_w[0] // groups)
     filters = Filters(w, groups, shape_w[1], shape_w[0] // groups, shape_w[2:])
     geometry = conv_geometry(site, shape_of(x), shape_w[2:], out_shape)
-    c = Convolution(x, filters, geometry, out_shape)
-    fewer = ways(task, c, bias)
-    if not fewer:
-        return convolve(task, c, bias)
-    direct = Way(Option("direct", direct_cycles(task, c)), partial(convolve, task, c, bias))
-    return task.choose(work_of(task, c), [direct, *fewer])
+    return convolve(task, Convolution(x, filters, geometry, out_shape), bias)
 
 
 def convolve(task: Task, c: Convolution, bias: ir.Value | None) -> list[Lowered]:
@@ -93,11 +98,7 @@ def convolve(task: Task, c: Convolution, bias: ir.Value | None) -> list[Lowered]
     taps = [Tap(kernel_shape[d], strides_x[2 + d] * geometry.dilations[d]) for d in tap_dims]
 
     filters = elements(tuple(kernel_shape)) * ci
-    matrix = task.array_of(c.filters.value) if flat and not staged and not loops and y_loop is NO_LOOP else None
-    if matrix is not None:
-        matrix = None if groups > 1 or c.filters.transposed or c.filters.chosen else matrix.reshape(co, ci).T
-    cut = pick_strassen(task, "conv", matrix, x_loop.extent)
-    tile = cut.tile if cut else pick_tile(task, f"conv {dtype}", co, x_loop.extent if fixed else None, filters)
+    tile = pick_tile(task, f"conv {dtype}", co, x_loop.extent if fixed else None, filters)
     width = tile.vectors * task.target.lanes
     per_group = -(-co // width) * filters * width
 
@@ -118,10 +119,10 @@ def convolve(task: Task, c: Convolution, bias: ir.Value | None) -> list[Lowered]
         product.staging = pixel_staging(product, left.tensor, ci)
     elif staged:
         product.staging = conv_staging(strides_x, product, left.tensor, geometry, groups, ci, kernel_shape, merge_x)
-    packed, before = c.filters.packed(task, width, "strassen" if cut else "matrix")
+    packed, before = c.filters.packed(task, width)
     product.results = bind_epilogue(task, kernel, results)
     operands: list[Operand] = [*left.operands, packed, *product.results.operands]
-    units = emit_strassen(task, kernel, product, cut) if cut else emit_product(task, kernel, product)
+    units = emit_product(task, kernel, product)
     flop = 2 * elements(c.out) * filters
     in_place = product.results.read_at(len(left.operands) + 1)
     return [*before, Lowered(kernel, operands, units, flop, product.scratch_bytes, in_place=in_place)]
