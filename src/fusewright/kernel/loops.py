@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain, count
 
 from fusewright.kernel.expr import SIZES, Buffer, Const, Expr, Number, Op, Var, const, index, is_const
 from fusewright.kernel.vectorize import LANE, Vectorizer, coefficient, substitute
@@ -92,7 +93,7 @@ class Kernel:
     # -- memory -----------------------------------------------------------------------------------------------
     def buffer(self, dtype: str, name: str, role: str = "in") -> Buffer:
         """The next pointer of the call."""
-        made = Buffer(name, dtype, role)
+        made = Buffer(self._free(name), dtype, role)
         self.buffers.append(made)
         return made
 
@@ -101,10 +102,15 @@ class Kernel:
 
         The offset is spelled into the text, so a size that run-time extents reach must come last (see `known`).
         """
-        made = Buffer(name, dtype, "scratch", self.scratch_bytes)
+        made = Buffer(self._free(name), dtype, "scratch", self.scratch_bytes)
         self.scratch_buffers.append(made)
         self.scratch_bytes += -(-elements * SIZES[dtype] // 64) * 64
         return made
+
+    def _free(self, name: str) -> str:
+        """The name, or with the first number behind it that makes it one of its own."""
+        taken = {b.name for b in (*self.buffers, *self.scratch_buffers)}
+        return next(n for n in chain([name], (f"{name}{i}" for i in count(2))) if n not in taken)
 
     # -- statements -------------------------------------------------------------------------------------------
     def emit(self, statement: Stmt) -> None:

@@ -16,6 +16,7 @@ from fusewright.kernel.expr import SIZES
 from fusewright.ops.opdef import Kind
 from fusewright.ops.registry import find
 from fusewright.passes.fuse import fuse
+from fusewright.plan.chains import find_chains, joined
 from fusewright.plan.homes import Homes, find_homes, joined_axis
 from fusewright.plan.in_place import take_over
 from fusewright.plan.memory import assign_offsets
@@ -24,6 +25,7 @@ from fusewright.plan.storage import Root, Storage, StorageMap, byte_size, row_ma
 from fusewright.plan.weights import WeightStore
 from fusewright.plan.work import work_of_nodes
 from fusewright.schedules import lower
+from fusewright.schedules.chain import Chain, make_chain
 from fusewright.schedules.choice import Choice, Chooser
 from fusewright.schedules.task import Lowered, Operand, Pack, Task, Temp
 from fusewright.target.target import Target
@@ -97,8 +99,13 @@ class Planner:
             self.map.storages[value] = Storage(Root(Space.INPUT, 0, index=i), row_major(shape_of(value)))
         outputs = {v: i for i, v in reversed(list(enumerate(graph.outputs)))}
         self.homes = find_homes(groups, outputs)
+        chains = find_chains(groups, self.target.l2_bytes)
         for group in groups:
-            self.visit(group, outputs)
+            chain = chains.get(group, [group])
+            if len(chain) == 1:
+                self.visit(group, outputs)
+            elif group is chain[-1]:  # by then all that they read is there
+                self.visit_chain(chain, outputs)
         self.copy_outputs()
         return self.finish()
 
@@ -118,11 +125,33 @@ class Planner:
             return
         self.emit(group)
 
-    def emit(self, group: Group) -> None:
-        """The calls of a group; which way its kernels were made is on record."""
+    def visit_chain(self, groups: list[Group], outputs: dict[ir.Value, int]) -> None:
+        """Convolutions that follow each other: as few kernels as can be, each of as many as go together."""
+        while groups:
+            count = next((n for n in range(len(groups), 1, -1) if self.chain(groups[:n], outputs)), 1)
+            if count == 1:
+                self.visit(groups[0], outputs)
+            groups = groups[count:]
+
+    def chain(self, groups: list[Group], outputs: dict[ir.Value, int]) -> bool:
+        """One kernel for all of `groups`, band by band, if they allow it and it should take less time than apart."""
+        group, where = joined(groups), groups[0].anchor.name or groups[0].anchor.op_type
+        self.place(group, group.outputs[0], outputs)
         before = len(self.chooser.choices)
-        task = Task(group, self.target, self.strides_of, self.array_of, self.open_extents, self.threads, self.chooser)
-        lowered = lower(task)
+        made = make_chain(self.task(group), groups)
+        if isinstance(made, Chain) and made.chosen():
+            self.emit(group, lambda task: made.lower(), before)
+            return True
+        self.log.refused("chain", where, made if isinstance(made, str) else self.chooser.choices[-1].reason)
+        return False
+
+    def task(self, group: Group) -> Task:
+        return Task(group, self.target, self.strides_of, self.array_of, self.open_extents, self.threads, self.chooser)
+
+    def emit(self, group: Group, way: Callable[[Task], list[Lowered]] = lower, before: int | None = None) -> None:
+        """The calls of a group; which way its kernels were made is on record (since choice number `before`)."""
+        before = len(self.chooser.choices) if before is None else before
+        lowered = way(self.task(group))
         choices = tuple(self.chooser.choices[before:])
         for choice in choices:
             self.log.made("schedule", group.anchor.name or group.anchor.op_type, choice.reason)

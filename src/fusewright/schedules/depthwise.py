@@ -10,10 +10,10 @@ import onnx_ir as ir
 
 from fusewright.errors import InternalError
 from fusewright.graph.group import dtype_of, elements, shape_of
-from fusewright.kernel.expr import SIZES, Expr, Load, Op, Var, cast
+from fusewright.kernel.expr import SIZES, Buffer, Expr, Load, Op, Var, cast
 from fusewright.kernel.tensor import Anchor, Index, Source, Tensor
 from fusewright.ops.opdef import Site
-from fusewright.schedules.epilogue import bias_along, bind_epilogue, epilogue
+from fusewright.schedules.epilogue import Results, bias_along, bind_epilogue, epilogue
 from fusewright.schedules.filters import choose_taps
 from fusewright.schedules.geometry import Geometry, conv_geometry
 from fusewright.schedules.task import Lowered, Operand, Pack, Task
@@ -85,21 +85,42 @@ def pads_vary(site: Site) -> bool:
 
 
 def convolve_channels(task: Task, c: ChannelConvolution) -> Lowered:
-    node = task.group.anchor
-    bias = node.inputs[2] if len(node.inputs) > 2 else None
-    shape, dtype, lanes_count = shape_of(c.x), dtype_of(c.x), task.target.lanes
-    compute = "f32" if dtype in HALF else dtype
-    raw = Anchor(shape_of(node.outputs[0]), dtype)
-    tensor: Tensor = raw if bias is None else raw + bias_along(task.tensor(bias), 1, len(shape))
-    results = epilogue(task, tensor)
-
+    shape, dtype = shape_of(c.x), dtype_of(c.x)
+    raw, results = channel_results(task)
     kernel = task.kernel("depthwise")
     source, filters = kernel.buffer(dtype, "a"), kernel.buffer(dtype, "w")
     bound = bind_epilogue(task, kernel, results)
+    window, weights = channel_window(task, c, source, task.strides_of(c.x), filters, raw, bound)
+    if window.fixed and window.vector:
+        window.block = channel_block(task, window.slides, window.batch, window.channels, SIZES[dtype])
+    units = emit_window(kernel, window)
+    flop = 2 * elements((*shape[:2], *(s.out * s.kernel for s in c.slides)))
+    return Lowered(kernel, [c.x, weights, *bound.operands], units, flop=flop)
+
+
+def channel_results(task: Task) -> tuple[Anchor, list[Tensor]]:
+    """What stands for the sums over the taps, and the group's results that are computed from it."""
+    node = task.group.anchor
+    bias = node.inputs[2] if len(node.inputs) > 2 else None
+    shape = shape_of(node.outputs[0])
+    raw = Anchor(shape, dtype_of(node.outputs[0]))
+    return raw, epilogue(task, raw if bias is None else raw + bias_along(task.tensor(bias), 1, len(shape)))
+
+
+def channel_window(
+    task: Task,
+    c: ChannelConvolution,
+    source: Buffer,
+    strides: Sequence[int],
+    filters: Buffer,
+    raw: Anchor,
+    bound: Results,
+) -> tuple[Window, Operand]:
+    """The window over an input in `source`, and the operand that is `filters`."""
+    shape, dtype, lanes_count = shape_of(c.x), dtype_of(c.x), task.target.lanes
+    compute = "f32" if dtype in HALF else dtype
     vector = dtype not in HALF and bound.vectorizable([raw])
-    taps = 1
-    for s in c.slides:
-        taps *= s.kernel
+    taps = elements(tuple(s.kernel for s in c.slides))
     weights: Operand = c.w
     plain = Source((shape[1], taps), dtype, name="w")
     packed = vector and task.array_of(c.w) is not None
@@ -127,13 +148,7 @@ def convolve_channels(task: Task, c: ChannelConvolution) -> Lowered:
     )
     window = Window(
         slides=c.slides, batch=shape[0], channels=shape[1], channels_fixed=True, fixed=not task.open_extents,
-        varies=c.varies, source=source, strides=task.strides_of(c.x), rule=rule, anchors=[raw], results=bound,
+        varies=c.varies, source=source, strides=strides, rule=rule, anchors=[raw], results=bound,
         vector=vector, compute=compute, place=c.place,
     )  # fmt: skip
-    if window.fixed and window.vector:
-        window.block = channel_block(task, window.slides, window.batch, window.channels, SIZES[dtype])
-    units = emit_window(kernel, window)
-    flop = 2 * shape[0] * shape[1] * taps
-    for s in c.slides:
-        flop *= s.out
-    return Lowered(kernel, [c.x, weights, *bound.operands], units, flop=flop)
+    return window, weights

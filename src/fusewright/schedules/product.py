@@ -96,6 +96,14 @@ def emit_product(task: Task, kernel: Kernel, p: Product) -> int:
     return _Emitter(task, kernel, p).run()
 
 
+def emit_rows(task: Task, kernel: Kernel, p: Product, outer: list[Expr], start: Expr, stop: Expr) -> None:
+    """Emit what computes rows [start, stop) of x, at least as many as a tile has or none, in loops of the caller's.
+
+    The last tile may repeat rows of the one before: nothing that it reads may be overwritten by the results.
+    """
+    _Emitter(task, kernel, p, blocked=True, repeats=True).part(outer, start, stop)
+
+
 @dataclass
 class _Emitter:
     task: Task
@@ -103,6 +111,7 @@ class _Emitter:
     p: Product
     shared: bool = False  # whether threads share the panels of one block
     blocked: bool = False  # whether there are several blocks of rows
+    repeats: bool = False  # whether the last tile of a block may repeat rows of the one before
 
     def __post_init__(self) -> None:
         nodes = sum(isinstance(t, Mapped) for t in walk(*(tensor for tensor, _, _ in self.p.results.tensors)))
@@ -134,8 +143,7 @@ class _Emitter:
         # with open extents the text must not tell whether there happens to be one block or one share
         self.shared, self.blocked = shares > 1 or not p.fixed, blocks > 1 or not p.fixed
         scratch = None
-        if self.compact:
-            self.tile_scratch = kernel.scratch(p.dtype, p.tile.rows * width, "tile")
+        self.tile_memory()
         if p.staging is not None:
             scratch = kernel.scratch(p.dtype, 0, "stage")
             p.scratch_bytes = (p.staging.elements_for(block) + 2 * kernel.lanes) * SIZES[p.dtype]
@@ -171,6 +179,16 @@ class _Emitter:
                     p.staging.fill(kernel, scratch, outer, start, stop)
             self.panels(scratch, outer, start, stop, share, per_share, shares, panels)
         return units
+
+    def part(self, outer: list[Expr], start: Expr, stop: Expr) -> None:
+        self.tile_memory()
+        panels = -(-self.p.n // (self.p.tile.vectors * self.kernel.lanes))
+        self.panels(None, outer, start, stop, index(0), panels, 1, panels)
+
+    def tile_memory(self) -> None:
+        if self.compact:
+            tile = self.p.tile
+            self.tile_scratch = self.kernel.scratch(self.p.dtype, tile.rows * tile.vectors * self.kernel.lanes, "tile")
 
     def block_rows(self) -> tuple[int, int]:
         """Rows of a block (of y, or of x where there is no y) so that its left side fits half of the L2 cache."""
@@ -276,6 +294,10 @@ class _Emitter:
             def strip(x: Expr, count: int) -> None:
                 self.tile(scratch, outer, y, y_first, x, x_first, count, n0, vectors, partial, right)
 
+            if self.repeats:
+                with kernel.loop(x_end, "x", start=x_first, step=limit) as at:
+                    strip(kernel.let(minimum(at, x_end - limit), "x"), limit)
+                return
             length = x_end - x_first
             if isinstance(length, Const):
                 whole = int(length.value) // limit * limit

@@ -132,6 +132,7 @@ class Window:
     place: Callable[[Index], Index] | None = None  # where an index of the loops lies in the result, if elsewhere
     block: int = 1 << 30
     pixels: int = TILE_PIXELS
+    origin: Expr | None = None  # where the input starts in `source`, if not at its first element
 
 
 @dataclass(eq=False)
@@ -171,6 +172,12 @@ def emit_window(kernel: Kernel, w: Window) -> int:
 def ceil_div(x: Expr, by: int) -> Expr:
     """x / by rounded up, for x >= 0."""
     return x if by == 1 else (x + (by - 1)) // index(by)
+
+
+def emit_window_row(kernel: Kernel, w: Window, n: Expr, ys: list[Expr]) -> None:
+    """Emit what computes one row of image `n`, all channels, in loops of the caller's."""
+    emitter = _Emitter(kernel, w)
+    emitter.columns(emitter.row(n, index(0), ys), 1)
 
 
 @dataclass(eq=False)
@@ -213,6 +220,8 @@ class _Emitter:
     def row(self, n: Expr, block: Expr, ys: list[Expr]) -> _Row:
         w, kernel = self.w, self.kernel
         base = n * self.step(0)
+        if w.origin is not None:
+            base = w.origin + base
         firsts, taps = [], []
         count: Expr | None = None
         for d, (s, y) in enumerate(zip(w.slides, ys, strict=False)):

@@ -1,0 +1,329 @@
+"""v = f(x), y = g(v), v large -> both in bands of rows: v stays in cache, and needs no memory of its own.
+
+A chain is convolutions each of which alone reads the one before: pointwise (1x1) and depthwise ones. A unit of work is
+a band of rows of the last result. For it each stage computes the rows that the next one reads into the thread's
+scratch; rows that two neighbouring bands read are kept, so that only the first band of a thread computes them twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import onnx_ir as ir
+
+from fusewright.graph.group import Group, dtype_of, elements, shape_of
+from fusewright.kernel.expr import SIZES, Buffer, Expr, Load, Op, Var, index, maximum, minimum
+from fusewright.kernel.loops import Kernel
+from fusewright.kernel.tensor import Anchor, Source, Tensor, walk
+from fusewright.schedules.choice import Option
+from fusewright.schedules.contract import NO_LOOP, operand_walks
+from fusewright.schedules.depthwise import (
+    ChannelConvolution,
+    channel_results,
+    channel_window,
+    is_depthwise,
+    pads_vary,
+    slides_of,
+)
+from fusewright.schedules.epilogue import Results
+from fusewright.schedules.filters import Filters
+from fusewright.schedules.geometry import conv_geometry
+from fusewright.schedules.pointwise import merge_axes
+from fusewright.schedules.product import Loop, Product, emit_rows
+from fusewright.schedules.task import Lowered, Operand, Strides, Task
+from fusewright.schedules.tile import TileShape, pick_tile
+from fusewright.schedules.window import Slide, emit_window_row
+
+BEYOND_L2 = 16  # bytes a cycle between a core and what lies beyond its L2 cache
+WITHIN_L2 = 32  # bytes a cycle between a core and its L2 cache
+DEPTHWISE_SHARE = 0.6  # of the multiply-adds a cycle that a depthwise convolution reaches
+
+
+@dataclass(eq=False)
+class Held:
+    """A value of which a thread keeps the rows [begin, end) in scratch: for each row its pixels, for each its channels.
+
+    `origin` is the row that lies at the start of scratch once this unit's rows are made.
+    """
+
+    value: ir.Value
+    buffer: Buffer
+    begin: Var
+    end: Var
+    origin: Expr = field(default_factory=lambda: index(0))
+
+    @property
+    def strides(self) -> Strides:
+        _, channels, _, width = shape_of(self.value)
+        return (0, 1, width * channels, channels)
+
+    @property
+    def start(self) -> Expr:
+        """Where row 0 of the image would lie."""
+        return index(0) - self.origin * self.strides[2]
+
+    def source(self) -> Source:
+        made = Source(shape_of(self.value), self.buffer.dtype, name="held")
+        made.buffer, made.strides, made.offset = self.buffer, tuple(index(s) for s in self.strides), self.start
+        return made
+
+    def keep(self, kernel: Kernel) -> None:
+        """Move the rows from `origin` on that the unit before has made to the start of scratch."""
+        row = self.strides[2]
+        with kernel.when(Op("bool", False, "gt", (self.end, self.origin))):
+            shift = kernel.let((self.origin - self.begin) * row, "shift")
+            with kernel.loop(kernel.let((self.end - self.origin) * row, "kept"), "i", step=kernel.lanes) as i:
+                kernel.store(self.buffer, i, Load(self.buffer.dtype, True, self.buffer, i + shift))
+
+
+@dataclass(eq=False)
+class Stage:
+    """One convolution with its epilogue; `slides` are those of a depthwise one (None: pointwise)."""
+
+    task: Task
+    x: ir.Value
+    w: ir.Value
+    out: ir.Value
+    raw: Anchor
+    result: Tensor
+    slides: list[Slide] | None
+    varies: bool
+
+    @property
+    def title(self) -> str:
+        if self.slides is None:
+            return f"1x1 {shape_of(self.out)[1]}"
+        return "x".join(f"{s.kernel}" for s in self.slides) + f"/{self.slides[0].stride}"
+
+    @property
+    def flop(self) -> int:
+        taps = shape_of(self.w)[1:]
+        return 2 * elements(shape_of(self.out)) * elements(taps)
+
+    @property
+    def cycles(self) -> float:
+        """What it takes where nothing waits for memory."""
+        lanes = self.task.target.lanes
+        channels = shape_of(self.out)[1]
+        padded = -(-channels // lanes) * lanes / channels
+        return self.flop * padded / (2 * lanes) / (DEPTHWISE_SHARE if self.slides else 1.0)
+
+    def rows_read(self, rows: int) -> int:
+        """How many rows of x at most the stage reads for so many rows of its result."""
+        if self.slides is None:
+            return rows
+        y = self.slides[0]
+        return min(y.size, (rows - 1) * y.stride + (y.kernel - 1) * y.dilation + 1)
+
+    def reads(self, start: Expr, stop: Expr) -> tuple[Expr, Expr]:
+        """The rows of x that the stage reads for the rows [start, stop) of its result."""
+        if self.slides is None:
+            return start, stop
+        y = self.slides[0]
+        reach = (y.kernel - 1) * y.dilation + 1
+        return maximum(start * y.stride - y.before, 0), minimum((stop - 1) * y.stride + (reach - y.before), y.size)
+
+    def emit(
+        self, kernel: Kernel, n: Expr, start: Expr, stop: Expr, rows: int, source: Held | None, target: Held | None
+    ) -> list[Operand]:
+        """The rows [start, stop) of image `n`, at most `rows`; returns what the kernel's new pointers are."""
+        operands: list[Operand] = []
+        if source is None:
+            left = Source(shape_of(self.x), dtype_of(self.x), name="a")
+            left.bind(kernel.buffer(left.dtype, "a"), self.task.strides_of(self.x))
+            strides = self.task.strides_of(self.x)
+            operands.append(self.x)
+        else:
+            left, strides = source.source(), source.strides
+        filters = kernel.buffer(left.dtype, "w")
+        read = self.task.bind_inputs(kernel, walk(self.result))
+        if target is None:
+            buffer, place = self.task.bind_output(kernel, self.out)
+        else:
+            buffer, place = target.buffer, target.source()
+        bound = Results([(self.result, buffer, place)], read)
+        if self.slides is None:
+            weights = self.product(kernel, n, start, stop, rows, left, strides, filters, bound)
+        else:
+            c = ChannelConvolution(self.x, self.w, self.slides, self.varies)
+            window, weights = channel_window(self.task, c, left.memory, strides, filters, self.raw, bound)
+            window.origin = left.offset
+            with kernel.loop(stop, "y", start=start) as y:
+                emit_window_row(kernel, window, n, [y])
+        operands += [weights, *read]
+        return operands if target is not None else [*operands, self.out]
+
+    def product(
+        self,
+        kernel: Kernel,
+        n: Expr,
+        start: Expr,
+        stop: Expr,
+        rows: int,
+        left: Source,
+        strides: Strides,
+        filters: Buffer,
+        bound: Results,
+    ) -> Operand:
+        task, (batch, columns, height, width), k = self.task, shape_of(self.out), shape_of(self.x)[1]
+        tile = pick_tile(task, f"conv {left.dtype}", columns, rows * width, k)
+        tile = TileShape(min(tile.rows, width), tile.vectors)  # a unit has one row, or none
+        step = tile.vectors * kernel.lanes
+        product = Product(
+            dtype=left.dtype, outer=[Loop(batch, 0, strides[0])], y=NO_LOOP, x=Loop(height * width, 3, strides[3]),
+            taps=[], k=k, n=columns, n_dim=1, rank=4, left=left, tile=tile, right=filters,
+            right_at=lambda outer, n0: n0 * k, right_step=index(step), right_partial=False,
+            fixed=True, k_fixed=True, n_fixed=True, threads=1, l2_bytes=0, anchor=self.raw, results=bound,
+        )  # fmt: skip
+        emit_rows(task, kernel, product, [n], kernel.let(start * width, "x0"), kernel.let(stop * width, "x1"))
+        weights, _ = Filters(self.w, 1, k, columns, (1, 1)).packed(task, step)
+        return weights
+
+
+@dataclass(eq=False)
+class Chain:
+    """Stages, and how many rows of the last result are a unit."""
+
+    task: Task
+    stages: list[Stage]
+    rows: int
+
+    @property
+    def inner(self) -> list[ir.Value]:
+        return [s.out for s in self.stages[:-1]]
+
+    @property
+    def bands(self) -> int:
+        return -(-shape_of(self.stages[-1].out)[2] // self.rows)
+
+    def capacity(self, rows: int) -> list[int]:
+        """How many rows of each stage's result a unit of `rows` rows holds at most."""
+        found = [rows]
+        for stage in reversed(self.stages[1:]):
+            found.append(stage.rows_read(found[-1]))
+        return found[::-1]
+
+    def held_bytes(self, rows: int) -> int:
+        return sum(r * row_bytes(v) for r, v in zip(self.capacity(rows), self.inner, strict=False))
+
+    @property
+    def key(self) -> str:
+        """What is computed, for the record of choices."""
+        steps = [f"{shape_of(self.stages[0].x)[1]}", *(s.title for s in self.stages)]
+        height, width = shape_of(self.stages[-1].out)[2:]
+        return f"chain {self.stages[0].raw.dtype} {shape_of(self.stages[0].x)[0]} {'-'.join(steps)} {height}x{width}"
+
+    def chosen(self) -> bool:
+        """Whether this is better than one kernel for each stage."""
+        chain, apart = self.options()
+        return self.task.chooser.pick(self.key, [chain, apart]) is chain
+
+    def options(self) -> tuple[Option, Option]:
+        """Depth first, and one after the other: the same arithmetic, other ways through memory."""
+        work = sum(s.cycles for s in self.stages)
+        apart = chained = work
+        for i, value in enumerate(self.inner):
+            y = self.stages[i + 1].slides
+            kept = max(0, y[0].kernel - y[0].stride) if y else 0
+            apart += 2 * elements(shape_of(value)) * SIZES[dtype_of(value)] / BEYOND_L2
+            chained += 2 * kept * self.bands * row_bytes(value) / WITHIN_L2
+            made_twice = kept * (self.task.threads - 1) / shape_of(value)[2]
+            chained += made_twice * sum(s.cycles for s in self.stages[: i + 1])
+        return Option("depth first", chained), Option("apart", apart)
+
+    def lower(self) -> list[Lowered]:
+        kernel = self.task.kernel("chain")
+        batch, _, height, _ = shape_of(self.stages[-1].out)
+        capacity = self.capacity(self.rows)
+        held: list[Held | None] = [None]  # what each stage reads
+        for value, rows in zip(self.inner, capacity, strict=False):
+            size = rows * row_bytes(value) // SIZES[dtype_of(value)] + kernel.lanes  # whole vectors are moved
+            scratch = kernel.scratch(dtype_of(value), size, "band")
+            held.append(Held(value, scratch, kernel.mutable(index(0), "begin"), kernel.mutable(index(0), "end")))
+        bands = self.bands
+        operands: list[Operand] = []
+        with kernel.loop(kernel.hi, "u", start=kernel.lo) as u:
+            n = kernel.let(u // bands, "n") if batch > 1 else index(0)
+            band = kernel.let(u % bands, "band") if batch > 1 else u
+            start = kernel.let(band * self.rows, "y0")
+            stop = kernel.let(minimum(start + self.rows, height), "y1")
+            if batch > 1:
+                with kernel.when(Op("bool", False, "eq", (band, index(0)))):
+                    for one in held:
+                        if one is not None:
+                            kernel.assign(one.end, index(0))
+            spans = [(start, stop)]
+            for stage, one in reversed(list(zip(self.stages, held, strict=True))):
+                if one is not None:
+                    first, stop = stage.reads(start, stop)
+                    one.origin = kernel.let(first, "origin")
+                    start = kernel.let(maximum(one.origin, one.end), "y0")
+                    stop = kernel.let(stop, "y1")
+                    spans.append((start, stop))
+            spans.reverse()
+            for i, stage in enumerate(self.stages):
+                target = held[i + 1] if i + 1 < len(held) else None
+                if target is not None:
+                    target.keep(kernel)
+                operands += stage.emit(kernel, n, *spans[i], capacity[i], held[i], target)
+                if target is not None:
+                    kernel.assign(target.begin, target.origin)
+                    kernel.assign(target.end, spans[i][1])
+        flop = sum(s.flop for s in self.stages)
+        return [Lowered(kernel, operands, batch * bands, flop, kernel.scratch_bytes)]
+
+
+def row_bytes(value: ir.Value) -> int:
+    _, channels, _, width = shape_of(value)
+    return channels * width * SIZES[dtype_of(value)]
+
+
+def make_chain(task: Task, groups: list[Group]) -> Chain | str:
+    """The chain of groups each of which alone reads the one before, or why they cannot be one."""
+    if task.open_extents:
+        return "extents are open, so it is not known whether what lies between stays in cache"
+    stages: list[Stage] = []
+    for i, group in enumerate(groups):
+        made = make_stage(replace(task, group=group, sources={}, tensors={}), i == 0, i == len(groups) - 1)
+        if isinstance(made, str):
+            return f"{group.anchor.name or group.anchor.op_type}: {made}"
+        stages.append(made)
+    chain = Chain(task, stages, 1)
+    room = task.target.l2_bytes // 2
+    if chain.held_bytes(1) > room:
+        return f"{chain.held_bytes(1)} bytes for a single row of the result do not stay in cache"
+    batch, _, height, _ = shape_of(stages[-1].out)
+    rows = 1
+    while rows < height and chain.held_bytes(rows + 1) <= room:
+        rows += 1
+    bands = -(-height // rows)
+    while batch * bands % task.threads and bands < height:
+        bands += 1  # even shares for all threads
+    chain.rows = -(-height // bands)
+    return chain
+
+
+def make_stage(task: Task, first: bool, last: bool) -> Stage | str:
+    node, out = task.group.anchor, task.group.outputs[0]
+    x, w = node.inputs[:2]
+    if x is None or w is None or task.array_of(w) is None:
+        return "its filters are computed at run time"
+    shape, shape_w, site = shape_of(x), shape_of(w), task.site(node)
+    if len(shape) != 4 or min(shape_of(out)) == 0 or 1 in (*shape[2:], *shape_of(out)[2:]):
+        return "it is not a convolution over rows and columns"
+    if x.producer() in task.group.nodes:
+        return "what it reads is computed in its kernel"
+    geometry = conv_geometry(site, shape, shape_w[2:], shape_of(node.outputs[0]))
+    slides = slides_of(geometry, shape, shape_w[2:], shape_of(out)) if is_depthwise(node) else None
+    plain = all(s == 1 for s in geometry.strides) and not any((*geometry.pads_begin, *geometry.pads_end))
+    if slides is None and not (plain and shape_w[1:] == (shape[1], 1, 1)):
+        return "it is neither pointwise nor depthwise"
+    raw, results = channel_results(task)
+    if slides is None:
+        walks = operand_walks(task, results, shape_of(out))
+        walks += [task.strides_of(v) for v, outside in ((x, first), (out, last)) if outside]
+        if len(merge_axes([2, 3], shape_of(out), walks)) > 1:
+            return "its rows do not follow each other in memory"
+    if first and task.strides_of(x)[1] != 1:
+        return "channels do not lie side by side in what it reads"
+    return Stage(task, x, w, out, raw, results[0], slides, pads_vary(site))

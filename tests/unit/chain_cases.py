@@ -1,0 +1,78 @@
+"""Convolutions that follow each other, lowered as one kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import onnx
+from kernel_cases import Array, Case, floats, node
+
+from fusewright.passes.fuse import find_groups
+from fusewright.schedules import lower
+from fusewright.schedules.chain import Chain, make_chain
+from fusewright.schedules.task import Lowered
+from fusewright.target.target import Target
+
+
+@dataclass
+class ChainCase(Case):
+    """Several groups; `rows` of the last result are a unit of work. With open extents they are lowered apart."""
+
+    rows: int = 1
+
+    def lower(self, target: Target, *, open_extents: bool = False, threads: int = 1) -> list[Lowered]:
+        made = self.chain(target, open_extents=open_extents, threads=threads)
+        if open_extents:
+            task, groups = self.task(target, open_extents=True, threads=threads), find_groups(self.model.graph)
+            return [one for g in groups for one in lower(replace(task, group=g, sources={}, tensors={}))]
+        assert isinstance(made, Chain), made
+        made.rows = self.rows
+        return made.lower()
+
+    def chain(self, target: Target, *, open_extents: bool = False, threads: int = 1) -> Chain | str:
+        return make_chain(
+            self.task(target, open_extents=open_extents, threads=threads), find_groups(self.model.graph)
+        )
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A pointwise convolution to so many channels, or (0) a depthwise one; then an activation."""
+
+    channels: int = 0
+    kernel: tuple[int, int] = (3, 3)
+    strides: tuple[int, int] = (1, 1)
+    pads: tuple[int, int, int, int] = (1, 1, 1, 1)
+    dilations: tuple[int, int] = (1, 1)
+    activation: str = "Relu"
+
+
+def chain_of(x: tuple[int, ...], layers: Sequence[Layer], rows: int, residual: bool = False) -> ChainCase:
+    constants: dict[str, Array] = {}
+    nodes: list[onnx.NodeProto] = []
+    value, channels = "x", x[1]
+    for i, layer in enumerate(layers):
+        if layer.channels:
+            constants[f"w{i}"] = floats(layer.channels, channels, 1, 1, seed=i) / np.float32(channels**0.5)
+            attributes: dict[str, object] = {}
+            channels = layer.channels
+        else:
+            constants[f"w{i}"] = floats(channels, 1, *layer.kernel, seed=i) / np.float32(3)
+            attributes = {
+                "group": channels, "strides": layer.strides, "pads": layer.pads, "dilations": layer.dilations,
+            }  # fmt: skip
+        constants[f"b{i}"] = floats(channels, seed=i + 10)
+        nodes.append(node("Conv", [value, f"w{i}", f"b{i}"], [f"c{i}"], **attributes))
+        value = f"c{i}"
+        if layer.activation == "Silu":
+            nodes += [node("Sigmoid", [value], [f"s{i}"]), node("Mul", [value, f"s{i}"], [f"a{i}"])]
+        elif layer.activation:
+            nodes.append(node(layer.activation, [value], [f"a{i}"]))
+        if layer.activation:
+            value = f"a{i}"
+    if residual:
+        nodes.append(node("Add", [value, "x"], ["sum"]))
+    nodes[-1].output[0] = "y"
+    return ChainCase(nodes, {"x": floats(*x, seed=99)}, constants=constants, layout="last", rows=rows)
