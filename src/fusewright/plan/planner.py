@@ -27,6 +27,7 @@ from fusewright.plan.work import work_of_nodes
 from fusewright.schedules import lower
 from fusewright.schedules.chain import Chain, make_chain
 from fusewright.schedules.choice import Choice, Chooser
+from fusewright.schedules.cost import call_cycles, shares_of
 from fusewright.schedules.task import Lowered, Operand, Pack, Task, Temp
 from fusewright.target.target import Target
 
@@ -34,7 +35,7 @@ NUMPY = {
     "f32": "float32", "f64": "float64", "f16": "float16", "bf16": "bfloat16", "i8": "int8", "u8": "uint8",
     "i16": "int16", "u16": "uint16", "i32": "int32", "u32": "uint32", "i64": "int64", "u64": "uint64", "bool": "bool",
 }  # fmt: skip
-SHARE_FLOP = 100_000  # work that is worth waking a thread for: about ten times what a barrier costs
+DENSE = (Kind.CONTRACTION.value, Kind.WINDOW.value)
 
 
 @dataclass(frozen=True)
@@ -315,9 +316,11 @@ class Planner:
             number = kernels.setdefault(printed.symbol, len(kernels))
             refs = tuple(Ref(r.space, r.offset + extra, r.index) for r, extra in places)
             scratch = max(lowered.scratch, lowered.kernel.scratch_bytes)
-            shares = max(1, min(self.threads, lowered.units, lowered.max_shares, lowered.flop // SHARE_FLOP))
+            dense, moved = group.kind in DENSE, self.moved(lowered)
+            cycles = call_cycles(self.target, lowered.flop, sum(moved.values()), dense)
+            shares = shares_of(cycles, min(self.threads, lowered.max_shares), lowered.units)
             calls.append(Call(number, refs, printed.args, lowered.units, shares, scratch))
-            notes.append(self.note(group, lowered, printed.symbol, scratch, shares, choices))
+            notes.append(self.note(group, lowered, printed.symbol, moved, scratch, shares, choices))
         program = Program(
             inputs=tuple(port(v) for v in self.model.graph.inputs)
             + tuple(Port(f"constant {i}", str(a.dtype), a.shape) for i, a in enumerate(self.constants)),
@@ -330,9 +333,8 @@ class Planner:
         )
         return Plan(program, sources, self.constants, notes, self.log)
 
-    def note(
-        self, group: Group, lowered: Lowered, symbol: str, scratch: int, shares: int, choices: tuple[Choice, ...]
-    ) -> KernelNote:
+    def moved(self, lowered: Lowered) -> dict[str, int]:
+        """Bytes of the operands of a call."""
         moved = {"in": 0, "out": 0, "weights": 0}
         for operand, buffer in zip(lowered.operands, lowered.kernel.buffers, strict=True):
             if isinstance(operand, Temp):
@@ -341,6 +343,18 @@ class Planner:
             value = operand.value if isinstance(operand, Pack) else operand
             constant = isinstance(operand, Pack) or self.storage(value).root.space is Space.WEIGHTS
             moved["out" if buffer.role == "out" else "weights" if constant else "in"] += byte_size(value)
+        return moved
+
+    def note(
+        self,
+        group: Group,
+        lowered: Lowered,
+        symbol: str,
+        moved: Mapping[str, int],
+        scratch: int,
+        shares: int,
+        choices: tuple[Choice, ...],
+    ) -> KernelNote:
         nodes = tuple((n.name or "", n.op_type) for n in group.nodes)
         producers = [v.producer() for v in group.inputs if v.const_value is None]
         reads = tuple("input" if n is None else n.op_type for n in producers)

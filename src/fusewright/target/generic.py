@@ -14,4 +14,5 @@ def generic(arch: str) -> Target:
         lanes=4,
         vector_registers=16,
         fma=False,
+        fma_rate=1.0,
     )

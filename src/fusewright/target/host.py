@@ -92,7 +92,7 @@ def _cache_bytes(level: int, default: int) -> int:
 
 
 def _half_rate(target: Target) -> bool:
-    """Zen 4 (AMD's family 25 with AVX-512) computes 512 bits in two steps; its successors and Intel's servers in one."""
+    """Zen 4 (AMD family 25 with AVX-512) computes 512 bits in two steps; its successors and Intel's servers in one."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -108,7 +108,9 @@ def _on_this_machine(target: Target) -> Target:
         triple=triple,
         l1_bytes=_cache_bytes(1, target.l1_bytes),
         l2_bytes=_cache_bytes(2, target.l2_bytes),
+        l3_bytes=_cache_bytes(3, target.l3_bytes),
         half_rate=_half_rate(target),
+        fma_rate=target.fma_rate / 2 if _half_rate(target) else target.fma_rate,
     )
 
 

@@ -13,6 +13,9 @@ class Target:
     /proc/cpuinfo, all of which a machine must have to run the code. `cflags` suit clang (and its build in
     ziglang), `gcc_flags` suit gcc. Cache sizes are bytes of one core. `half_rate` tells that vectors of half the width
     take half the time: a processor that computes a wide vector in two steps.
+
+    For predictions: `l3_bytes` is the last cache, shared by cores; `fma_rate` counts vector multiply-adds in a cycle;
+    the other rates are bytes that one core reads or writes in a cycle, as whole kernels reach them.
     """
 
     name: str
@@ -27,6 +30,11 @@ class Target:
     l1_bytes: int = 32 * 1024
     l2_bytes: int = 512 * 1024
     half_rate: bool = False
+    l3_bytes: int = 8 * 1024 * 1024
+    fma_rate: float = 2.0
+    l2_rate: float = 24.0
+    l3_rate: float = 16.0
+    memory_rate: float = 8.0
 
     @property
     def vector_bytes(self) -> int:

@@ -51,6 +51,7 @@ SSE2 = Target(
     lanes=4,
     vector_registers=16,
     fma=False,
+    fma_rate=1.0,  # a multiplication and an addition
     features=frozenset({"sse2"}),
 )
 
