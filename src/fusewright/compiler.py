@@ -51,7 +51,8 @@ def compile(
     count = threads or settings().threads
     measured = known(chosen, count, log)
     planner = ModelPlanning(
-        optimize(loaded, log), chosen, count, progress=progress, log=log, nodes=nodes, measured=measured
+        optimize(loaded, log), chosen, count, progress=progress, log=log, nodes=nodes, measured=measured,
+        error_limit=settings().winograd,
     )
     session = Session(planner.inputs, planner.outputs, chosen, planner.threads, name, planner)
     given = {n: tuple(int(d) for d in s) for n, s in (shapes or {}).items()}

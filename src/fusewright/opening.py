@@ -37,7 +37,7 @@ def load(path: str | Path, *, threads: int | None = None) -> Session:
         model = None if meta["model"] is None else base64.b64decode(meta["model"])
         descriptions = [description_from_json(d) for d in meta["descriptions"]]
         count = min(threads, meta["threads"]) if threads else meta["threads"]
-        name, measured = meta["name"], meta["measured"]
+        name, measured, error_limit = meta["name"], meta["measured"], meta["error_limit"]
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(
             f"{path} lacks what this Fusewright expects in it ({error}); compile the model again"
@@ -48,8 +48,9 @@ def load(path: str | Path, *, threads: int | None = None) -> Session:
         from fusewright.planning import ModelPlanning, model_from_bytes
 
         planner = ModelPlanning(
-            model_from_bytes(model, weights), target, count, weights=weights, addresses=addresses, measured=measured
-        )
+            model_from_bytes(model, weights), target, count, weights=weights, addresses=addresses, measured=measured,
+            error_limit=error_limit,
+        )  # fmt: skip
     session = Session(inputs, outputs, target, count, name, planner)
     for program, description in zip(opened.programs, descriptions, strict=True):
         executor = Executor(_limited(program, count), addresses, weights.block, pool(count))

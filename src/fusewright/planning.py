@@ -27,7 +27,8 @@ class ModelPlanning:
     """Plans one model for any input shapes; all plans share its weights and kernels.
 
     `model` is optimised and is let go after the first plan when no other shapes can come. `measured` names the best
-    way to make a kernel where it was measured (`schedules.choice.Chooser`). `log` is what was decided before, `nodes`
+    way to make a kernel where it was measured (`schedules.choice.Chooser`). `error_limit` is that of
+    ways with another arithmetic (0: there are none; None: as `plan` says). `log` is what was decided before, `nodes`
     what the model was made of then.
     """
 
@@ -41,6 +42,7 @@ class ModelPlanning:
         addresses: dict[str, int] | None = None,
         progress: Progress | None = None,
         measured: Mapping[str, str] | None = None,
+        error_limit: float | None = None,
         log: Log | None = None,
         nodes: tuple[Origin, ...] | None = None,
     ) -> None:
@@ -51,6 +53,7 @@ class ModelPlanning:
         self.addresses = addresses if addresses is not None else {}
         self.progress = progress
         self.measured = measured or {}
+        self.error_limit = error_limit
         self.log = log or Log()
         self.nodes = origins(model) if nodes is None else nodes
         self.inputs = [port_of(v) for v in model.graph.inputs]
@@ -66,7 +69,7 @@ class ModelPlanning:
         check_support(model)
         made = plan(
             model, self.target, self.threads, self.weights, array_of, self._is_weight,
-            open_extents=self.open, log=log, measured=self.measured,
+            open_extents=self.open, log=log, measured=self.measured, error_limit=self.error_limit,
         )  # fmt: skip
         missing = {s: text for s, text in made.sources.items() if s not in self.addresses}
         if missing:

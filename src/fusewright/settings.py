@@ -6,6 +6,7 @@ looks at `os.environ` for a setting of ours.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -30,6 +31,7 @@ class Settings:
     target: str | None
     threads: int
     tuning: str | None = None
+    winograd: float | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,19 @@ def _whole_number(low: int, high: int) -> Callable[[str], int]:
         return value
 
     return read
+
+
+def _error_limit(text: str) -> float:
+    """A positive number, 0 for `off`."""
+    if text == "off":
+        return 0.0
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError("a positive number such as 1e-6, or off") from None
+    if not 0 < value < math.inf:
+        raise ValueError("a positive number such as 1e-6, or off")
+    return value
 
 
 def _path(text: str) -> Path:
@@ -108,6 +123,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "FUSEWRIGHT_TUNING", "tuning", str, lambda: None, "tuning.json beside the compiled kernels",
         "the database of measured kernels that `tune` writes and compilations use, or off for none",
+    ),
+    Setting(
+        "FUSEWRIGHT_WINOGRAD", "winograd", _error_limit, lambda: None, "2e-6",
+        "up to which relative error of a layer convolutions are computed by Winograd's algorithms, or off for nowhere",
     ),
 )  # fmt: skip
 

@@ -55,6 +55,7 @@ def save(session: Session, path: Path) -> None:
         "name": session.name,
         "threads": session.threads,
         "measured": dict(planner.measured),
+        "error_limit": planner.error_limit,
         "inputs": [asdict(p) for p in session.inputs],
         "outputs": [asdict(p) for p in session.outputs],
         "descriptions": [session.describe(_shapes(session, r)).to_json() for r in readies],

@@ -16,6 +16,7 @@ from fusewright.passes.pipeline import optimize
 from fusewright.plan.weights import WeightStore
 from fusewright.planning import ModelPlanning
 from fusewright.session import Ready, Session, numpy_dtype
+from fusewright.settings import settings
 from fusewright.target import Target, host
 from fusewright.tune.database import Database, here, place, read_or_new, write
 from fusewright.tune.search import Path as Choices
@@ -81,7 +82,10 @@ def tune_model(
 
     def make(options: Mapping[str, str]) -> Variant:
         gc.collect()  # the variant before, with what it packed
-        planner = ModelPlanning(smaller, target, threads, weights=weights, addresses=addresses, measured=options)
+        planner = ModelPlanning(
+            smaller, target, threads, weights=weights, addresses=addresses, measured=options,
+            error_limit=settings().winograd,
+        )  # fmt: skip
         session = Session(planner.inputs, planner.outputs, target, threads, planner=planner)
         given = [arrays[p.name] for p in session.inputs]
         ready = session.prepare({n: a.shape for n, a in arrays.items()}, arrays)

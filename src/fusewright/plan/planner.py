@@ -26,7 +26,7 @@ from fusewright.plan.weights import WeightStore
 from fusewright.plan.work import work_of_nodes
 from fusewright.schedules import lower
 from fusewright.schedules.chain import Chain, make_chain
-from fusewright.schedules.choice import Choice, Chooser
+from fusewright.schedules.choice import ERROR_LIMIT, Choice, Chooser
 from fusewright.schedules.cost import call_cycles, shares_of
 from fusewright.schedules.task import Lowered, Operand, Pack, Task, Temp
 from fusewright.target.target import Target
@@ -380,14 +380,17 @@ def plan(
     open_extents: bool = False,
     log: Log | None = None,
     measured: Mapping[str, str] | None = None,
+    error_limit: float | None = None,
 ) -> Plan:
     """Plan a specialised model (every value has a static shape).
 
     `array_of` gives the constant behind a value, or None; `is_weight` tells which constants are the model's own.
     With `open_extents` no decision depends on extents that weights do not fix, so that a plan for other input shapes
     calls the same kernels. `measured` names the best way to make a kernel where it was measured (`Chooser`).
+    `error_limit` is the relative error that another arithmetic may have (None: ERROR_LIMIT).
     """
+    chooser = Chooser(measured or {}, error_limit=ERROR_LIMIT if error_limit is None else error_limit)
     made = Planner(
-        model, target, threads, weights, array_of, is_weight, open_extents, log or Log(), Chooser(measured or {})
+        model, target, threads, weights, array_of, is_weight, open_extents, log or Log(), chooser
     )
     return made.run()

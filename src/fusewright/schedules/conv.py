@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 
 import onnx_ir as ir
 
 from fusewright.graph.group import dtype_of, elements, shape_of
 from fusewright.kernel.expr import Expr, index
 from fusewright.kernel.tensor import Anchor, Source, Tensor
+from fusewright.schedules.choice import Option
 from fusewright.schedules.contract import NO_LOOP, epilogue_walks, operand_walks
+from fusewright.schedules.convolution import Convolution
 from fusewright.schedules.depthwise import is_depthwise, lower_depthwise
 from fusewright.schedules.epilogue import bias_along, bind_epilogue, epilogue
 from fusewright.schedules.filters import Filters
-from fusewright.schedules.geometry import Geometry, conv_geometry
+from fusewright.schedules.geometry import conv_geometry
 from fusewright.schedules.pointwise import Axis, merge_axes
-from fusewright.schedules.product import Loop, Place, Product, Tap, emit_product
+from fusewright.schedules.product import Loop, Product, Tap, emit_product
 from fusewright.schedules.prologue import left_side, pixel_staging
 from fusewright.schedules.staging import conv_staging
-from fusewright.schedules.task import Lowered, Operand, Task
+from fusewright.schedules.task import Lowered, Operand, Task, Way
 from fusewright.schedules.tile import in_halves, pick_tile
-
-
-@dataclass(frozen=True)
-class Convolution:
-    """What is summed: `out` are the extents of the loops (batch, channels, space).
-
-    `place` maps an index of the loops to one of the group's result, where these differ (None: they do not).
-    """
-
-    x: ir.Value
-    filters: Filters
-    geometry: Geometry
-    out: tuple[int, ...]
-    place: Callable[[Place], Place] | None = None
+from fusewright.schedules.winograd_ways import direct_cycles, ways, work_of
 
 
 def lower_conv(task: Task) -> list[Lowered]:
@@ -51,7 +40,12 @@ def lower_conv(task: Task) -> list[Lowered]:
     task = in_halves(task, shape_w[0] // groups)
     filters = Filters(w, groups, shape_w[1], shape_w[0] // groups, shape_w[2:])
     geometry = conv_geometry(site, shape_of(x), shape_w[2:], out_shape)
-    return convolve(task, Convolution(x, filters, geometry, out_shape), bias)
+    c = Convolution(x, filters, geometry, out_shape)
+    fewer = ways(task, c, bias)
+    if not fewer:
+        return convolve(task, c, bias)
+    direct = Way(Option("direct", direct_cycles(task, c)), partial(convolve, task, c, bias))
+    return task.choose(work_of(task, c), [direct, *fewer])
 
 
 def convolve(task: Task, c: Convolution, bias: ir.Value | None) -> list[Lowered]:

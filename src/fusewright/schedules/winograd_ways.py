@@ -1,0 +1,129 @@
+"""Where do Winograd's convolutions pay, with tiles of which size, and how exact are they there?"""
+
+from __future__ import annotations
+
+from functools import partial
+from math import ceil, prod
+
+import onnx_ir as ir
+
+from fusewright.graph.group import dtype_of
+from fusewright.kernel.expr import SIZES
+from fusewright.schedules.bilinear import Bilinear, relative_error, sliding
+from fusewright.schedules.choice import Option
+from fusewright.schedules.convolution import Convolution
+from fusewright.schedules.task import Lowered, Task, Way
+from fusewright.schedules.tile import pick_tile, tile_costs
+from fusewright.schedules.winograd import Tiling, lower_winograd, tiles_of
+
+OUTPUTS = (2, 4)  # of a piece, along each dimension that the filter has
+OPEN_PIXELS = 56 * 56  # that open extents are taken for
+FEWEST = 24  # tiles of a block that a panel of weights is read for
+MOST = 96  # tiles of a block: more read weights less often, but not by much
+STREAM = 6.0  # bytes of weights that come from outside of the L2 cache in a cycle, beside arithmetic
+
+
+def ways(task: Task, c: Convolution, bias: ir.Value | None) -> list[Way]:
+    """The ways to lower `c` by fewer products that may be cheaper than `direct_cycles`, and are exact enough."""
+    w = task.array_of(c.filters.value)
+    if w is None or not _eligible(task, c):
+        return []
+    limit, direct = task.chooser.error_limit, direct_cycles(task, c)
+    made: list[Way] = []
+    for outputs in OUTPUTS:
+        try:
+            y, x = algorithms(c, outputs)
+        except ValueError:
+            continue
+        cycles = winograd_cycles(task, c, y, x)
+        if cycles >= direct:
+            continue
+        error = relative_error([y, x] if w.ndim == 4 else [x], w)
+        if error <= limit:
+            option = Option(f"winograd {y.m}x{x.m}", cycles, f"relative error {error:.1e}")
+            made.append(Way(option, partial(_lower, task, c, bias, y, x)))
+    return made
+
+
+def algorithms(c: Convolution, outputs: int) -> tuple[Bilinear, Bilinear]:
+    """Those of y and x; along a dimension where the filter has one tap there is nothing to gain."""
+    made = [sliding(outputs if taps > 1 else 1, taps) for taps in (1, *c.filters.taps)[-2:]]
+    return made[0], made[1]
+
+
+def direct_cycles(task: Task, c: Convolution) -> float:
+    """What the product over all taps should take."""
+    fixed = not task.open_extents
+    steps = prod(c.filters.taps) * c.filters.ci
+    row = c.out[-1] if fixed else None
+    pixels = c.out[0] * prod(c.out[2:]) if fixed else OPEN_PIXELS
+    compute = _a_row(task, c.filters.co, row) * steps * pixels * c.filters.groups
+    return max(compute, _streaming(steps * c.filters.groups * c.filters.co))
+
+
+def winograd_cycles(task: Task, c: Convolution, y: Bilinear, x: Bilinear) -> float:
+    """What the products of all positions should take, and the transforms."""
+    lanes, ci, co = task.target.lanes, c.filters.ci, c.filters.co
+    tiles = OPEN_PIXELS // (y.m * x.m) if task.open_extents else tiles_of(c, y, x)
+    positions = y.n * x.n
+    products = _a_row(task, co, None if task.open_extents else tiles) * ci * positions
+    vectors = -(-ci // lanes) + -(-co // lanes)
+    # of one vector: a position is read and written twice, and summed over a row and a column
+    transforms = vectors * positions * (2 + 0.2 * (y.n + x.n))
+    return max(tiles * (products + transforms), _streaming(positions * ci * co))
+
+
+def work_of(task: Task, c: Convolution) -> str:
+    """The key under which a choice among ways for `c` is remembered."""
+    taps = "x".join(map(str, c.filters.taps))
+    extents = "open" if task.open_extents else "x".join(map(str, (c.out[0], *c.out[2:])))
+    return f"conv {dtype_of(c.x)} {c.filters.ci}x{taps}x{c.filters.co} to {extents}"
+
+
+def _a_row(task: Task, columns: int, rows: int | None) -> float:
+    """Cycles of a step along k for one row of a product."""
+    return tile_costs(task.target, columns, rows)[0][0] / (rows or 48)
+
+
+def _streaming(weights: int) -> float:
+    return weights * SIZES["f32"] / STREAM
+
+
+def _eligible(task: Task, c: Convolution) -> bool:
+    """Whether the arithmetic is that of a sliding filter, and the channels of a pixel lie side by side."""
+    filters, geometry, node = c.filters, c.geometry, c.x.producer()
+    computed = node is not None and node in task.group.nodes
+    return (
+        task.chooser.error_limit > 0
+        and dtype_of(c.x) == "f32"
+        and filters.groups == 1
+        and not filters.transposed
+        and filters.chosen is None
+        and c.place is None
+        and len(filters.taps) <= 2
+        and max(filters.taps) > 1
+        and all(s == 1 for s in (*geometry.strides, *geometry.dilations))
+        and filters.ci >= task.target.lanes
+        and (computed or task.strides_of(c.x)[1] == 1)
+    )
+
+
+def _lower(task: Task, c: Convolution, bias: ir.Value | None, y: Bilinear, x: Bilinear) -> list[Lowered]:
+    tiles = None if task.open_extents else tiles_of(c, y, x)
+    registers = pick_tile(task, "winograd f32", c.filters.co, tiles, c.filters.ci)
+    return lower_winograd(task, c, bias, Tiling(y, x, registers, block_of(task, c, y.n * x.n, registers.rows, tiles)))
+
+
+def block_of(task: Task, c: Convolution, positions: int, rows: int, tiles: int | None) -> int:
+    """Tiles of a block, in whole register tiles: their inputs should lie in half of the L2 cache, but each panel of
+    weights is read once a block. Where the tiles are known, blocks are about even, for all threads."""
+    room = task.target.l2_bytes // 2 // (positions * c.filters.ci * SIZES["f32"])
+    block = min(max(room, FEWEST), MOST) // rows * rows or rows
+    if tiles is None:
+        return block
+    blocks = -(-tiles // block)
+    if blocks % task.threads and tiles >= FEWEST * task.threads:
+        blocks += task.threads - blocks % task.threads
+    return ceil(tiles / blocks / rows) * rows
+
+
