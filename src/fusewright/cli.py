@@ -22,6 +22,7 @@ from fusewright.report.bench import show_bench
 from fusewright.report.check import show_check
 from fusewright.report.failures import show_bug, show_user_error, version_text
 from fusewright.report.inspect import show_description
+from fusewright.report.profile import show_profile
 from fusewright.report.progress import progress
 from fusewright.report.tables import show, show_json
 from fusewright.report.tune import show_tuning
@@ -302,6 +303,64 @@ def tune(
         show_json(result)
     else:
         show_tuning(result)
+    return 0
+
+
+@cli.command()
+@_file
+@_shape
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME=FILE.npy",
+    help="Array for an input; may be repeated. Inputs that are not given are random (see --seed).",
+)
+@_threads
+@_target
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1, 3600),
+    default=5.0,
+    show_default=True,
+    help="How long to measure, compiling not counted.",
+)
+@click.option(
+    "--top", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="Kernels and nodes to show."
+)
+@click.option("-o", "--roofline", metavar="FILE.svg", help="Write the roofline picture there.")
+@click.option("--trace", metavar="FILE.json", help="Write what each thread did when; Perfetto opens it.")
+@_seed
+@_json
+def profile(
+    file: str,
+    shapes: Sequence[str],
+    inputs: Sequence[str],
+    threads: int | None,
+    target: str | None,
+    seconds: float,
+    top: int,
+    roofline: str | None,
+    trace: str | None,
+    seed: int,
+    as_json: bool,
+) -> int:
+    """Show where the time goes, kernel by kernel and node by node.
+
+    Each is held against what this machine can do, measured in turns with the runs: multiply-adds, memory, cache.
+
+    \b
+    Examples:
+      fusewright profile resnet50.onnx --threads 1
+      fusewright profile bert.fw --shape tokens=128 -o roofline.svg --trace trace.json
+    """
+    pictures = {"--roofline": _path(roofline), "--trace": _path(trace)}
+    with progress() as report:
+        result = verbs.profile_file(Path(file), shapes, inputs, threads, target, seconds, seed, pictures, report)
+    if as_json:
+        show_json(result.to_json())
+    else:
+        show_profile(result, top)
     return 0
 
 

@@ -50,7 +50,7 @@ def describe(
         threads=session.threads,
         inputs=_ports(session.inputs),
         outputs=_ports(session.outputs),
-        kernels=() if ready is None or ready.plan is None else _kernels(ready.plan),
+        kernels=() if ready is None or ready.plan is None else _kernels(ready.plan, session.target.lanes),
         memory=None if ready is None else _memory(session, ready),
         decisions=() if ready is None or ready.plan is None else _decisions(ready.plan),
         shapes=None if ready is None else {p.name: p.shape for p in ready.program.inputs[: len(session.inputs)]},
@@ -62,17 +62,17 @@ def _ports(ports: Sequence[Port]) -> tuple[PortInfo, ...]:
     return tuple(PortInfo(p.name, p.dtype, p.shape) for p in ports)
 
 
-def _kernels(plan: Plan) -> tuple[KernelInfo, ...]:
+def _kernels(plan: Plan, lanes: int) -> tuple[KernelInfo, ...]:
     """One row for each call: two calls of one kernel do different work."""
     heaviest: dict[int, int] = {}  # of the calls of one group, which share their choices, the one that these are about
     for i, note in enumerate(plan.notes):
         first = heaviest.setdefault(id(note.choices), i)
         if note.choices and note.flop > plan.notes[first].flop:
             heaviest[id(note.choices)] = i
-    return tuple(_kernel(i, note, i == heaviest[id(note.choices)]) for i, note in enumerate(plan.notes))
+    return tuple(_kernel(i, note, lanes, i == heaviest[id(note.choices)]) for i, note in enumerate(plan.notes))
 
 
-def _kernel(number: int, note: KernelNote, chosen_for: bool) -> KernelInfo:
+def _kernel(number: int, note: KernelNote, lanes: int, chosen_for: bool) -> KernelInfo:
     nodes = tuple(NodeInfo(name, op_type) for name, op_type in note.nodes)
     choices = note.choices if chosen_for else ()
     return KernelInfo(
@@ -88,8 +88,16 @@ def _kernel(number: int, note: KernelNote, chosen_for: bool) -> KernelInfo:
         shares=note.shares,
         work=note.work,
         way=", ".join(c.chosen.name for c in choices),
-        cycles=choices[0].chosen.cycles if choices else None,  # the first was made for the whole group
+        cycles=_predicted(note, lanes) if choices else None,
     )
+
+
+def _predicted(note: KernelNote, lanes: int) -> float | None:
+    """The cycles of the first choice, which was made for the whole group. That of a tile may be about one strip of
+    rows: then it promises more than a multiply-add for each lane and cycle, which tiles never do."""
+    first = note.choices[0]
+    in_part = first.key.startswith("tile ") and 2 * lanes * first.chosen.cycles < note.flop
+    return None if in_part else first.chosen.cycles
 
 
 def _absent(ready: Ready, plan: Plan) -> tuple[AbsentNode, ...]:

@@ -25,8 +25,12 @@ from fusewright.check import TOLERANCE, CheckResult, check, reference_for
 from fusewright.errors import ArtifactError, InputError, UserError
 from fusewright.frontend.onnx import load as load_model
 from fusewright.passes.pipeline import optimize, specialize
+from fusewright.profiling import Profile, profile
 from fusewright.report.arrays import summarise, write_arrays
 from fusewright.report.description import Description
+from fusewright.report.files import require_writable, write_text
+from fusewright.report.roofline import roofline
+from fusewright.report.trace import trace_text
 from fusewright.runtime.artifact import MAGIC
 from fusewright.samples import PortLike, random_inputs, table_rows
 from fusewright.settings import settings
@@ -145,7 +149,7 @@ def compile_to(
     if is_artifact(model):
         raise UserError(f"{model}: this is a compiled file already; expected an ONNX model")
     output = output or model.with_suffix(ARTIFACT_SUFFIX)
-    _require_writable(output, model)
+    require_writable(output, model)
     opened = open_file(model, shape_words, threads, target, progress, all_shapes=True)
     try:
         opened.session.save(output)
@@ -343,6 +347,39 @@ def merge_databases(files: Sequence[Path], output: Path) -> dict[str, Any]:
     return {"database": str(output), "machines": counts}
 
 
+def profile_file(
+    file: Path,
+    shape_words: Sequence[str],
+    input_words: Sequence[str],
+    threads: int | None,
+    target: str | None,
+    seconds: float,
+    seed: int,
+    pictures: Mapping[str, Path | None],
+    progress: Progress,
+) -> Profile:
+    """profile: where the time goes; `pictures` are the files wanted, by their option (--roofline, --trace)."""
+    wanted = {option: path for option, path in pictures.items() if path is not None}
+    for option, path in wanted.items():
+        require_writable(path, file, option)
+    if len(set(wanted.values())) < len(wanted):
+        raise InputError(f"{' and '.join(wanted)} name the same file: expected one for each")
+    opened = open_file(
+        file,
+        shape_words,
+        threads,
+        target,
+        progress,
+        lambda ports: arrays_from_words(input_words, ports),
+        all_shapes=True,
+    )
+    result = profile(opened.session, opened.feed(seed), seconds=seconds, model=str(file), progress=progress)
+    printers = {"--roofline": roofline, "--trace": trace_text}
+    for option, path in wanted.items():
+        write_text(path, printers[option](result), option)
+    return result
+
+
 def describe(
     file: Path, shape_words: Sequence[str], threads: int | None, target: str | None, progress: Progress
 ) -> Description:
@@ -370,7 +407,7 @@ class OptimizeResult:
 
 def optimize_to(file: Path, output: Path, progress: Progress) -> OptimizeResult:
     """optimize: writes plain ONNX, whole or not at all; weights go into the file itself."""
-    _require_writable(output, file)
+    require_writable(output, file)
     progress("reading the model", 0, 3)
     model = load_model(file)
     progress("optimising", 1, 3)
@@ -385,16 +422,6 @@ def optimize_to(file: Path, output: Path, progress: Progress) -> OptimizeResult:
     finally:
         temporary.unlink(missing_ok=True)
     return OptimizeResult(str(file), str(output), len(model.graph), len(smaller.graph))
-
-
-def _require_writable(output: Path, model: Path) -> None:
-    """Raises UserError before any work is done, if the output cannot be written or would replace the model."""
-    if output.exists() and model.exists() and output.samefile(model):
-        raise UserError(f"-o {output}: this is the model itself, which would be lost; name another file")
-    if not output.absolute().parent.is_dir():
-        raise UserError(f"-o {output}: there is no directory {output.absolute().parent}")
-    if output.is_dir():
-        raise UserError(f"-o {output}: expected the name of a file, got a directory")
 
 
 def shapes_text(shapes: Shapes) -> str:

@@ -17,7 +17,7 @@ BASE = {"errors", "settings"}
 MODEL = BASE | {"graph", "ops"}  # what is known of a model
 LOOPS = MODEL | {"target", "kernel"}  # what is known of a kernel
 RUN = LOOPS | {"plan", "runtime"}
-FACE = BASE | {"", "api", "report", "samples", "words", "check", "bench"}  # what only a person needs
+FACE = BASE | {"", "api", "report", "samples", "words", "check", "bench", "profiling"}  # what only a person needs
 
 # These modules are one room: what stands behind the public names.
 API = {"compiler", "session", "store", "describe", "opening", "planning", "tuning"}
@@ -42,10 +42,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "api": RUN | {"frontend", "passes", "report", "tune"},  # of report only the Description, which is plain data
     "": {"api"},
     "samples": BASE,
-    "report": BASE | {"samples", "check", "bench"},
+    "report": BASE | {"samples", "check", "bench", "profiling"},
     "words": BASE | {"samples", "report"},
     "check": BASE,
-    "bench": BASE | {"", "runtime", "target"},
+    "bench": BASE | {"", "runtime", "target", "plan"},
+    "profiling": BASE | {"", "api", "bench", "runtime"},
     "verbs": FACE | {"frontend", "passes", "runtime", "target", "api", "tune"},
     "cli": FACE | {"verbs"},
 }

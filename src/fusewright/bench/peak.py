@@ -66,7 +66,12 @@ def build_peak(folder: Path, target: Target | None = None) -> PeakLoop:
     except BaseException:
         commands.kill()
         raise
-    return PeakLoop(Path(library), _accumulators(target) * _REPEAT * target.lanes * 2)
+    return PeakLoop(Path(library), flop_per_round(target))
+
+
+def flop_per_round(target: Target) -> int:
+    """Operations in one round of the loop."""
+    return _accumulators(target) * _REPEAT * target.lanes * 2
 
 
 def _accumulators(target: Target) -> int:

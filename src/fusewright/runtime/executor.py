@@ -13,6 +13,7 @@ from fusewright.plan.program import Program, Space
 from fusewright.plan.weights import private_memory
 from fusewright.runtime.native import ABI, runtime
 from fusewright.runtime.pool import Pool
+from fusewright.runtime.shares import Share, ShareClock
 
 MAGIC = 0x474F525057465F46  # FW_MAGIC, FW_HEADER_WORDS and FW_ALIGN of csrc/fw_runtime.h
 HEADER_WORDS = 16
@@ -101,6 +102,8 @@ class Executor:
         # append and pop are atomic, so the list needs no lock, and a fork cannot leave one held.
         self._free: list[_Context] = []
         self._closed = False
+        self._table = _aligned(program.arena_bytes) + _aligned(program.scratch_bytes) * program.threads
+        self._clock: ShareClock | None = None
 
     @property
     def memory_bytes(self) -> int:
@@ -117,12 +120,24 @@ class Executor:
         self._run(inputs, outputs, ctypes.addressof(times))
         return list(times)
 
+    def profile_shares(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> list[Share]:
+        """Like `run`; tells what each thread did when. Raises BuildError when that needs a compiler and has none."""
+        if self._clock is None:
+            self._clock = ShareClock(self.program, [int(k or 0) for k in self._kernels])
+        return self._run(inputs, outputs, None, self._clock)
+
     def close(self) -> None:
         """Give the memory back; runs in flight finish, new ones are refused."""
         self._closed = True
         self._free.clear()
 
-    def _run(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray], times: int | None) -> None:
+    def _run(
+        self,
+        inputs: Sequence[np.ndarray],
+        outputs: Sequence[np.ndarray],
+        times: int | None,
+        clock: ShareClock | None = None,
+    ) -> list[Share]:
         if self._closed:
             raise InternalError("a run of an executor that is closed")
         try:
@@ -132,10 +147,12 @@ class Executor:
         try:
             _fill(context.inputs, inputs, self._input_bytes, "input")
             _fill(context.outputs, outputs, self._output_bytes, "output")
-            self._runtime.fw_run(
-                self._words_address, self._kernels, context.inputs, context.outputs,
-                context.address, self._pool.address(), times,
-            )  # fmt: skip
+            arrays = (context.inputs, context.outputs, context.address, self._pool.address(), times)
+            if clock is None:
+                self._runtime.fw_run(self._words_address, self._kernels, *arrays)
+                return []
+            table = context.address + self._table
+            return clock.time(table, lambda: self._runtime.fw_run(self._words_address, clock.kernels, *arrays))
         finally:
             if not self._closed:
                 self._free.append(context)
