@@ -16,7 +16,7 @@ from fusewright.kernel.tensor import Anchor, Mapped, Source, walk
 from fusewright.kernel.vectorize import LANE, Vectorizer
 from fusewright.schedules.epilogue import Results
 from fusewright.schedules.task import Task
-from fusewright.schedules.tile import Left, Right, TileShape, emit_tile, unrolled_steps
+from fusewright.schedules.tile import Left, Right, TileShape, emit_tile, splits_rows, unrolled_steps
 
 NEAR = 1 << 15  # bytes of a block that are written and read again at once: about the L1 cache
 LONG_EPILOGUE = 4  # elementwise nodes; more are not repeated for each accumulator
@@ -211,7 +211,7 @@ class _Emitter:
         outer_units = 1
         for loop in p.outer:
             outer_units *= loop.extent
-        while outer_units * blocks % p.threads and wanted > 4 * unit * (blocks + 1):
+        while outer_units * blocks % p.threads and splits_rows(unit, wanted, blocks + 1):
             blocks += 1  # even shares for all threads
         size = -(-wanted // blocks)
         size = -(-size // unit) * unit

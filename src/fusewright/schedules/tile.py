@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from fusewright.kernel.expr import Buffer, Const, Expr, Load, Op, Var, const, index, known
 from fusewright.kernel.loops import Kernel
 from fusewright.schedules.choice import Option
+from fusewright.schedules.cost import shares_of
 from fusewright.schedules.task import Task
 from fusewright.target.target import Target
 
@@ -19,6 +20,7 @@ MAX_ROWS = {  # by vector registers and vectors in a row: accumulators + vectors
     32: {4: 6, 3: 8, 2: 12, 1: 16},
     16: {3: 3, 2: 6, 1: 10},  # 4x3 would fill all 16: clang spills (47 to 70 GFLOP/s, 6x2: 102)
 }
+FEWEST_UNITS = 4  # tiles (or rows of a picture) that a thread or a block has at least, where there are several
 LATENCY = 8  # independent accumulators that keep two multiply-add units busy
 HALVES_COST = 1.05  # what twice as many instructions for the same work cost beside those that were idle
 
@@ -43,33 +45,53 @@ def unrolled_steps(target: Target) -> int:
     return 2 if target.lanes >= 16 else 1
 
 
-def tile_costs(target: Target, columns: int | None, rows: int | None) -> list[tuple[float, TileShape]]:
+def most_rows(target: Target) -> dict[int, int]:
+    """The tallest tile that fits the registers, by vectors in a row."""
+    return MAX_ROWS[32 if target.vector_registers >= 32 else 16]
+
+
+def tile_costs(
+    target: Target, columns: int | None, rows: int | None, threads: int = 1
+) -> list[tuple[float, TileShape]]:
     """Tiles for `rows` x `columns` (None: unknown, take what suits long extents), the cheapest first, one for each
-    number of vectors; the cost is that of one step along k for all rows and columns (of 8 tiles where unknown)."""
-    limits = MAX_ROWS[32 if target.vector_registers >= 32 else 16]
+    number of vectors; the cost is that of one step along k for all rows and columns (of 8 tiles where unknown), where
+    `threads` share them: as if all took as long as the one that has most."""
     found: list[tuple[float, TileShape]] = []
-    for vectors, most in limits.items():
+    for vectors, most in most_rows(target).items():
         wanted = -(-columns // target.lanes) if columns is not None else vectors * 8
-        panels, rest = divmod(wanted, vectors)
         if wanted < vectors:
             continue
         best: tuple[float, TileShape] | None = None
-        for r in range(most, 0, -1) if rows is not None else (most,):
-            if rows is not None and r > max(rows, 1):
-                continue
-            full, tail = divmod(rows, r) if rows is not None else (8, 0)
-
-            def strip(v: int, full: int = full, tail: int = tail, r: int = r) -> float:
-                return full * tile_cost(r, v) + (tile_cost(tail, v) if tail else 0)
-
-            cost = panels * strip(vectors) + (strip(rest) if rest else 0)
+        for r in range(min(most, max(rows, 1)), 0, -1) if rows is not None else (most,):
+            tile = TileShape(r, vectors)
+            cost = _cost(tile, rows or 8 * r, wanted, threads if rows is not None else 1)
             cost /= max(rows or 8 * r, 1) * wanted
             if best is None or cost < best[0] - 1e-9:
-                best = (cost, TileShape(r, vectors))
+                best = (cost, tile)
         if best is not None:
             found.append(best)
     scale = (rows or 48) * -(-(columns or 8 * target.lanes) // target.lanes)
     return sorted(((cost * scale, tile) for cost, tile in found), key=lambda f: f[0]) or [(1.0, TileShape(1, 1))]
+
+
+def _cost(tile: TileShape, rows: int, vectors: int, threads: int) -> float:
+    """Of one step along k for `rows` by `vectors`: rows are shared if there are enough (`splits_rows`), else panels."""
+    panels, rest = divmod(vectors, tile.vectors)
+    full, tail = divmod(rows, tile.rows)
+    if threads > 1 and splits_rows(tile.rows, rows, threads):
+        full, tail = threads * -(-(full + (tail > 0)) // threads), 0  # the last tile may be as dear as a whole one
+    elif threads > 1 and panels:
+        panels, rest = threads * -(-(panels + (rest > 0)) // threads), 0
+
+    def strip(width: int) -> float:
+        return full * tile_cost(tile.rows, width) + (tile_cost(tail, width) if tail else 0)
+
+    return panels * strip(tile.vectors) + (strip(rest) if rest else 0)
+
+
+def splits_rows(unit: int, rows: int, blocks: int) -> bool:
+    """Whether rows are so many that `blocks` of them, each of whole units, are about even, and worth a block each."""
+    return rows > FEWEST_UNITS * unit * blocks
 
 
 def choose_tile(target: Target, columns: int | None, rows: int | None) -> TileShape:
@@ -77,9 +99,18 @@ def choose_tile(target: Target, columns: int | None, rows: int | None) -> TileSh
     return tile_costs(target, columns, rows)[0][1]
 
 
-def pick_tile(task: Task, work: str, columns: int | None, rows: int | None, steps: int) -> TileShape:
-    """The tile for a product of `steps` along k: the cheapest, or the one that was measured to be the best."""
-    ways = tile_costs(task.target, columns, rows)
+def pick_tile(
+    task: Task, work: str, columns: int | None, rows: int | None, steps: int, whole: bool = False
+) -> TileShape:
+    """The tile for a product of `steps` along k: the cheapest, or the one that was measured to be the best.
+
+    `whole` tells that these rows and columns are all there is, so that they are what threads share.
+    """
+    threads = 1
+    if whole and rows is not None and columns is not None:
+        units = -(-rows * columns // task.target.lanes)
+        threads = shares_of(units * steps / task.target.fma_rate, task.threads, units)
+    ways = tile_costs(task.target, columns, rows, threads)
     by_name = {f"{tile.rows}x{tile.vectors}": (cost * steps, tile) for cost, tile in ways}
     key = f"tile {work} {rows or 'open'}x{steps}x{columns or 'open'}"
     return by_name[task.chooser.pick(key, [Option(name, cost) for name, (cost, _) in by_name.items()]).name][1]
@@ -91,7 +122,8 @@ def in_halves(task: Task, columns: int) -> Task:
     whole, half = task.target.lanes, task.target.lanes // 2
     if not task.target.half_rate or -(-columns // half) * half * HALVES_COST >= -(-columns // whole) * whole:
         return task
-    return replace(task, target=replace(task.target, lanes=half, half_rate=False))
+    target = replace(task.target, lanes=half, half_rate=False, fma_rate=2 * task.target.fma_rate)
+    return replace(task, target=target)
 
 
 @dataclass(frozen=True)
