@@ -162,7 +162,7 @@ def profile(
     with Meter(session.threads) as meter:
         times = _measure(session, ready, arrays, meter, seconds, progress)
     roofs = Roofs(*(statistics.median(column) for column in zip(*(vars(r).values() for r in times.roofs), strict=True)))
-    kernels = _kernels(about.kernels, [call.shares for call in ready.program.calls], times, roofs)
+    kernels = _kernels(about.kernels, [call.shares for call in ready.executor.program.calls], times, roofs)
     total = sum(k.ms for k in kernels)
     flop, moved = sum(k.flop for k in kernels), sum(k.bytes for k in kernels)
     return Profile(

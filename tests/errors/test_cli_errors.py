@@ -73,6 +73,14 @@ def call(here: Path, capfd: pytest.CaptureFixture[str]) -> Call:
         ("compile cut.onnx", "cut.onnx"),
         ("check cut.onnx", "cut.onnx"),
         ("inspect cut.onnx", "cut.onnx"),
+        ("profile cut.onnx", "cut.onnx"),
+        ("profile none.fw", "none.fw"),
+        ("profile good.onnx", "open dimensions are not bound"),
+        ("profile good.onnx --input x=wide.npy", "expected shape Nx3, got 2x4"),
+        ("profile good.onnx --shape N=2 -o none/r.svg", "--roofline none/r.svg: there is no directory"),
+        ("profile good.onnx --shape N=2 --trace good.onnx", "--trace good.onnx: this is the model itself"),
+        ("profile good.onnx --shape N=2 --trace a -o a", "name the same file"),
+        ("profile good.onnx --shape N=2 --seconds 0", "--seconds"),
         ("bench cut.onnx", "cut.onnx"),
         ("optimize cut.onnx -o o.onnx", "cut.onnx"),
         ("run cut.fw", "cut.fw"),
@@ -155,7 +163,7 @@ def test_a_failed_check_is_a_no(call: Call, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_help_has_examples(call: Call) -> None:
-    for verb in ("compile", "run", "check", "bench", "inspect", "optimize"):
+    for verb in ("compile", "run", "check", "bench", "profile", "inspect", "optimize"):
         code, out, _ = call(verb, "--help")
         assert code == 0 and f"fusewright {verb} " in out.split("Example")[1]
 
@@ -192,6 +200,32 @@ def test_an_interrupted_benchmark_leaves_nothing(here: Path, number: int, expect
     assert out == "" and "Traceback" not in err
     assert not any(alive(pid) for pid in workers)
     assert list(temporary.iterdir()) == []
+
+
+def test_an_interrupted_profile_leaves_nothing(here: Path) -> None:
+    temporary, cache = here / "tmp", here / "cache"
+    temporary.mkdir()
+    environment = {
+        **os.environ, "PYTHONPATH": WHERE, "TMPDIR": str(temporary), "FUSEWRIGHT_CACHE_DIR": str(cache),
+        "FUSEWRIGHT_DEBUG": "1",
+    }  # fmt: skip
+    words = "profile good.onnx --shape N=4 --threads 2 --seconds 300 -o out.svg --trace out.json"
+    process = subprocess.Popen(
+        [*START, *words.split()], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stderr is not None
+        assert process.stderr.readline()  # the first pass has run: the measurement is soon under way
+        time.sleep(4)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130, err
+    assert out == "" and "interrupted" in err and "Traceback" not in err
+    assert list(temporary.iterdir()) == [] and not list(here.glob("*out*")) and not list(here.glob(".out*"))
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(here: Path) -> None:

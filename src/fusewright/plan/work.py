@@ -1,7 +1,8 @@
 """How much of a kernel's work is each of its nodes? An estimate in operations, by which a profile shares out its time.
 
-The anchor (the product, the sum) has what the schedule counted for the kernel; an elementwise node has the cost of one
-element for each that it makes; any other member passes over what it reads.
+What the schedule counted for the kernel is the anchor's (the product's, the sum's), or that of several products in
+proportion to their terms; an elementwise node has the cost of one element for each that it makes; any other member
+passes over what it reads.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import onnx_ir as ir
 
 from fusewright.graph.group import Group, dtype_of, elements, shape_of
 from fusewright.graph.site import site_of
-from fusewright.ops.opdef import Kind
+from fusewright.ops.opdef import Kind, OpDef
 from fusewright.ops.probe import elementwise_work
 from fusewright.ops.registry import find
 
@@ -25,14 +26,34 @@ def work_of_nodes(group: Group, flop: int, makes_results: bool) -> tuple[int, ..
     """
     if not makes_results:
         return tuple(flop if node is group.anchor else 0 for node in group.nodes)
-    heavy = group.kind in (Kind.CONTRACTION.value, Kind.WINDOW.value, Kind.CUSTOM.value)
-    return tuple(flop if heavy and node is group.anchor else _work(node) for node in group.nodes)
+    terms = {node: _terms(node) for node in group.nodes if _definition(node).kind is Kind.CONTRACTION}
+    if not terms and group.kind in (Kind.WINDOW.value, Kind.CUSTOM.value):
+        terms = {group.anchor: 1}
+    whole = sum(terms.values()) or 1
+    return tuple(flop * terms[node] // whole if node in terms else _work(node) for node in group.nodes)
+
+
+def _definition(node: ir.Node) -> OpDef:
+    definition = find(node.domain, node.op_type)
+    if definition is None:
+        raise ValueError(f"operation {node.domain}:{node.op_type} is not declared")
+    return definition
+
+
+def _terms(node: ir.Node) -> int:
+    """Products that all sums of a contraction add up: for each element by the filters of its channel, or by the rows of
+    the left matrix."""
+    left, right = node.inputs[:2]
+    if left is None or right is None:
+        return 0
+    each = shape_of(right)[1:] if _definition(node).channels else shape_of(left)[-1:]
+    return elements(shape_of(node.outputs[0])) * elements(each)
 
 
 def _work(node: ir.Node) -> int:
     made = elements(shape_of(node.outputs[0]))
-    definition = find(node.domain, node.op_type)
-    if definition is None or definition.kind is not Kind.ELEMENTWISE:
+    definition = _definition(node)
+    if definition.kind is not Kind.ELEMENTWISE:
         source = node.inputs[0] if node.inputs else None
         return _PASSES * max(made, elements(shape_of(source)) if source is not None and source.shape is not None else 0)
     key = (node.domain, node.op_type, dtype_of(node.outputs[0]))

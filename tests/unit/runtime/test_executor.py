@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -36,6 +37,27 @@ def test_any_number_of_threads_gives_the_same(planned: int, threads: int) -> Non
         y[:] = 0
         runner.run([x], [y])
         np.testing.assert_array_equal(y, chain_result(x, WEIGHTS, 40))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_shares_are_timed_and_the_numbers_stay_right(threads: int) -> None:
+    program = chain(12, 4)
+    runner = executor(program, 4) if threads == 4 else executor(chain(12, threads), threads)
+    x = np.random.default_rng(2).integers(-(10**6), 10**6, UNITS)
+    for _ in range(3):
+        y = np.zeros_like(x)
+        shares = runner.profile_shares([x], [y])
+        np.testing.assert_array_equal(y, chain_result(x, WEIGHTS, 12))
+        counts = Counter(s.call for s in shares)
+        assert counts == {i: call.shares for i, call in enumerate(runner.program.calls)}
+        assert {s.thread for s in shares} <= set(range(threads)) and any(s.thread == 0 for s in shares)
+        ends = [max(s.end for s in shares if s.call == i) for i in counts]
+        begins = [min(s.begin for s in shares if s.call == i) for i in counts]
+        assert all(s.begin <= s.end for s in shares)
+        assert all(end <= begin for end, begin in zip(sorted(ends), sorted(begins)[1:], strict=False))
+        y[:] = 0
+        runner.run([x], [y])  # not timed, and just as right
+        np.testing.assert_array_equal(y, chain_result(x, WEIGHTS, 12))
 
 
 def test_fewer_units_than_shares() -> None:
