@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import mmap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import onnx_ir as ir
 
 from fusewright.errors import InternalError, UserError
 from fusewright.passes.pipeline import optimize
-from fusewright.plan.weights import WeightStore
+from fusewright.plan.weights import WeightStore, private_memory
 from fusewright.planning import ModelPlanning
 from fusewright.session import Ready, Session, numpy_dtype
 from fusewright.settings import settings
@@ -22,7 +21,6 @@ from fusewright.tune.database import Database, here, place, read_or_new, write
 from fusewright.tune.search import Path as Choices
 from fusewright.tune.tuner import Report, TuneResult, tune
 
-ALIGN = 64  # of constants, so that a variant's are read as fast as those of the block of weights
 SECONDS = 60.0
 
 
@@ -46,10 +44,10 @@ class Variant:
 
 
 def _aligned(array: np.ndarray) -> np.ndarray:
-    """The array at an address that suits vectors; large ones page by page, as weights are."""
-    if array.nbytes == 0 or array.ctypes.data % ALIGN == 0:
+    """The array in memory like that of weights, of which a variant's own constants are a part."""
+    if array.nbytes == 0:
         return array
-    memory = np.frombuffer(mmap.mmap(-1, array.nbytes), array.dtype).reshape(array.shape)
+    memory = np.frombuffer(private_memory(array.nbytes), array.dtype, array.size).reshape(array.shape)
     memory[...] = array
     return memory
 

@@ -90,6 +90,7 @@ class Planner:
     roots: list[Root] = field(default_factory=list)
     calls: list[tuple[Group, Lowered]] = field(default_factory=list)
     choices: list[tuple[Choice, ...]] = field(default_factory=list)  # for each call
+    apart: list[Choice] = field(default_factory=list)  # not to chain the convolutions that are visited
     constants: list[np.ndarray] = field(default_factory=list)
     constant_at: dict[tuple[str, str], int] = field(default_factory=dict)
 
@@ -127,12 +128,17 @@ class Planner:
         self.emit(group)
 
     def visit_chain(self, groups: list[Group], outputs: dict[ir.Value, int]) -> None:
-        """Convolutions that follow each other: as few kernels as can be, each of as many as go together."""
+        """Convolutions that follow each other: as few kernels as can be, each of as many as go together.
+
+        That they are not one kernel was a choice behind each of their calls.
+        """
+        first, self.apart = len(self.calls), []
         while groups:
             count = next((n for n in range(len(groups), 1, -1) if self.chain(groups[:n], outputs)), 1)
             if count == 1:
                 self.visit(groups[0], outputs)
             groups = groups[count:]
+        self.choices[first:] = [(*self.apart, *own) for own in self.choices[first:]]
 
     def chain(self, groups: list[Group], outputs: dict[ir.Value, int]) -> bool:
         """One kernel for all of `groups`, band by band, if they allow it and it should take less time than apart."""
@@ -143,6 +149,8 @@ class Planner:
         if isinstance(made, Chain) and made.chosen():
             self.emit(group, lambda task: made.lower(), before)
             return True
+        if isinstance(made, Chain):
+            self.apart.append(self.chooser.choices[-1])
         self.log.refused("chain", where, made if isinstance(made, str) else self.chooser.choices[-1].reason)
         return False
 
