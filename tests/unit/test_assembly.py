@@ -45,6 +45,11 @@ def transposed() -> Case:
     return Case([made], {"x": floats(1, 64, 14, 14)}, constants={"w": floats(64, 48, 2, 2)}, layout="last")
 
 
+def upscaled() -> Case:
+    nodes = [node("ConvTranspose", ["x", "w"], ["t"], strides=[2, 2]), node("Sigmoid", ["t"], ["y"])]
+    return Case(nodes, {"x": floats(1, 24, 9, 40)}, constants={"w": floats(24, 1, 2, 2)}, layout="last")
+
+
 def rows(op_type: str) -> Case:
     extra = {"LayerNormalization": {"g": floats(384), "b": floats(384)}}.get(op_type, {})
     return Case([node(op_type, ["x", *extra], ["y"])], {"x": floats(128, 384)}, constants=extra)
@@ -80,6 +85,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "chain": lambda: chain_of((1, 16, 28, 28), [Layer(96), Layer(), Layer(24)], 4),
     "chain_strided": lambda: chain_of((1, 24, 28, 28), [Layer(72), Layer(strides=(2, 2)), Layer(40)], 3),
     "transposed": transposed,
+    "upscaled": upscaled,
     "local_response": local_response,
     "softmax": lambda: rows("Softmax"),
     "layer_normalization": lambda: rows("LayerNormalization"),

@@ -3,7 +3,7 @@
 Output o takes input i through tap k where o + pad = i * stride + k * dilation. Outputs of one phase (o mod stride)
 share the taps for which i is whole, and neighbouring outputs of a phase read neighbouring inputs: a plain convolution
 with a part of the filter, whose result goes to every stride-th place. Where filter and stride are equal, each phase
-has one tap, so that the whole is as many matrix products.
+has one tap, so that the whole is as many matrix products; with few filters, it is one (`upscale`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from fusewright.schedules.filters import Filters
 from fusewright.schedules.geometry import Geometry
 from fusewright.schedules.product import Place
 from fusewright.schedules.task import Lowered, Task
+from fusewright.schedules.tile import in_halves
+from fusewright.schedules.upscale import lower_upscale, upscales
 from fusewright.schedules.window import Slide
 
 
@@ -90,6 +92,9 @@ def lower_conv_transpose(task: Task) -> list[Lowered]:
     dilations = tuple(int(d) for d in site.get("dilations") or (1,) * rank)
     pads = first_pads(site, shape[2:], taps, out[2:])
     choices = [phases(shape[2 + d], out[2 + d], taps[d], strides[d], dilations[d], pads[d]) for d in range(rank)]
+    if upscales(task, strides, dilations, pads, groups):
+        return lower_upscale(task, bias)
+    task = in_halves(task, shape_of(w)[1])
     lowered: list[Lowered] = []
     for chosen in product(*choices):
         filters = Filters(

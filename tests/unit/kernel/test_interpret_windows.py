@@ -55,6 +55,27 @@ def test_convolution(target: Target, open_extents: bool, layout: str, name: str)
     check(Case(nodes, {"x": floats(*shape)}, constants=constants, layout=layout), target, open_extents=open_extents)
 
 
+UPSCALES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {  # the input, the filters
+    "one channel": ((1, 24, 5, 37), (24, 1, 2, 2)),
+    "of a batch": ((2, 24, 3, 5), (24, 1, 2, 2)),
+    "windows that are not square": ((2, 7, 4, 9), (7, 1, 2, 3)),
+    "two vectors of columns": ((1, 7, 3, 17), (7, 1, 4, 2)),
+    "one pixel": ((1, 3, 1, 1), (3, 1, 2, 2)),
+}
+
+
+@pytest.mark.parametrize("name", UPSCALES)
+@pytest.mark.parametrize("target", [*TARGETS, replace(AVX512, half_rate=True)], ids=lambda t: f"{t.name} {t.half_rate}")
+@extents
+def test_upscaling_to_few_channels_is_one_product(target: Target, open_extents: bool, name: str) -> None:
+    shape, filters = UPSCALES[name]
+    made = node("ConvTranspose", ["x", "w", "b"], ["t"], strides=filters[2:])
+    constants = {"w": floats(*filters, seed=1), "b": floats(filters[1], seed=2)}
+    case = Case([made, node("Sigmoid", ["t"], ["y"])], {"x": floats(*shape)}, constants=constants, layout="last")
+    assert [lowered.kernel.name for lowered in case.lower(target, open_extents=open_extents)] == ["upscale"]
+    check(case, target, open_extents=open_extents)
+
+
 @extents
 @layouts
 @pytest.mark.parametrize("filters", [8, 24, 36])
