@@ -9,14 +9,14 @@ import onnx_ir as ir
 
 from fusewright.graph.group import dtype_of
 from fusewright.kernel.expr import SIZES
-from fusewright.schedules.bilinear import Bilinear, relative_error, sliding
+from fusewright.schedules.bilinear import Bilinear, possible, relative_error, sliding
 from fusewright.schedules.choice import Option
 from fusewright.schedules.convolution import Convolution
 from fusewright.schedules.task import Lowered, Task, Way
 from fusewright.schedules.tile import pick_tile, tile_costs
 from fusewright.schedules.winograd import Tiling, lower_winograd, tiles_of
 
-OUTPUTS = (2, 4)  # of a piece, along each dimension that the filter has
+OUTPUTS = ((2, 2), (2, 4), (4, 4))  # of a piece, along y and x
 OPEN_PIXELS = 56 * 56  # that open extents are taken for
 FEWEST = 24  # tiles of a block that a panel of weights is read for
 MOST = 96  # tiles of a block: more read weights less often, but not by much
@@ -30,11 +30,7 @@ def ways(task: Task, c: Convolution, bias: ir.Value | None) -> list[Way]:
         return []
     limit, direct = task.chooser.error_limit, direct_cycles(task, c)
     made: list[Way] = []
-    for outputs in OUTPUTS:
-        try:
-            y, x = algorithms(c, outputs)
-        except ValueError:
-            continue
+    for y, x in algorithms(task, c):
         cycles = winograd_cycles(task, c, y, x)
         if cycles >= direct:
             continue
@@ -45,10 +41,16 @@ def ways(task: Task, c: Convolution, bias: ir.Value | None) -> list[Way]:
     return made
 
 
-def algorithms(c: Convolution, outputs: int) -> tuple[Bilinear, Bilinear]:
-    """Those of y and x; along a dimension where the filter has one tap there is nothing to gain."""
-    made = [sliding(outputs if taps > 1 else 1, taps) for taps in (1, *c.filters.taps)[-2:]]
-    return made[0], made[1]
+def algorithms(task: Task, c: Convolution) -> list[tuple[Bilinear, Bilinear]]:
+    """Those of y and x to choose among, which keep a column of inputs and one of sums in registers; along a dimension
+    where the filter has one tap there is nothing to gain."""
+    r_y, r_x = (1, *c.filters.taps)[-2:]
+    sizes = dict.fromkeys((m_y if r_y > 1 else 1, m_x if r_x > 1 else 1) for m_y, m_x in OUTPUTS)
+    return [
+        (sliding(m_y, r_y), sliding(m_x, r_x))
+        for m_y, m_x in sizes
+        if all(possible(m, r) and 2 * (m + r - 1) < task.target.vector_registers for m, r in ((m_y, r_y), (m_x, r_x)))
+    ]
 
 
 def direct_cycles(task: Task, c: Convolution) -> float:
@@ -125,5 +127,3 @@ def block_of(task: Task, c: Convolution, positions: int, rows: int, tiles: int |
     if blocks % task.threads and tiles >= FEWEST * task.threads:
         blocks += task.threads - blocks % task.threads
     return ceil(tiles / blocks / rows) * rows
-
-
