@@ -33,8 +33,8 @@ class Printed:
 def print_kernel(kernel: Kernel, *, aliased: bool = False, lanes: int | None = None) -> Printed:
     """The function of `kernel`; the symbol is its name and a hash of its text, so equal kernels are one.
 
-    `aliased` tells that the result may lie in an operand's memory: then no pointer is `restrict`. `lanes` are those that
-    C files are compiled for, where this is known: a kernel with others says so in its first lines.
+    `aliased` tells that the result may lie in an operand's memory: then no pointer is `restrict`. `lanes` are those
+    that C files are compiled for, where this is known: a kernel with others says so in its first lines.
     """
     printer = _Printer([b.name for b in (*kernel.buffers, *kernel.scratch_buffers)])
     printer.block(kernel.body, 1)

@@ -115,9 +115,10 @@ def is_spatial(anchor: ir.Node, value: ir.Value) -> bool:
 
 
 def transposed_use(value: ir.Value) -> tuple[int, ...] | None:
-    """The permutation of the one transposition that reads `value`, if nothing else does.
+    """The order in which the result of the one transposition that reads `value` lies well, if nothing else reads it.
 
-    A transposition is a view whose result walks row-major memory in another order of the same dimensions.
+    A transposition is a view whose result walks row-major memory in another order of the same dimensions. It lies well
+    in row-major order, or with channels last where convolutions or pooling read it.
     """
     uses = list(value.uses())
     if len(uses) != 1 or value.is_graph_output():
@@ -131,10 +132,14 @@ def transposed_use(value: ir.Value) -> tuple[int, ...] | None:
     if made is None or len(made.strides) != len(shape):
         return None
     dims = {stride: d for d, stride in enumerate(row_major(shape)) if shape[d] != 1}
-    moved = [dims.get(s) for s, d in zip(made.strides, shape_of(node.outputs[0]), strict=True) if d != 1]
+    result = node.outputs[0]
+    moved = [dims.get(s) for s, d in zip(made.strides, shape_of(result), strict=True) if d != 1]
     ranked = [d for d in moved if d is not None]
     if len(ranked) != len(dims) or len(moved) != len(ranked) or ranked == sorted(ranked):
         return None
+    if not result.is_graph_output() and all(u.idx == 0 and is_spatial(u.node, result) for u in result.uses()):
+        order = [d for d in channels_last(len(shape)) if shape_of(result)[d] != 1]
+        ranked = [ranked[sorted(order).index(d)] for d in order]
     return merge_order(ranked, len(shape))
 
 

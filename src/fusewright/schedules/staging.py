@@ -13,6 +13,8 @@ from fusewright.schedules.geometry import Geometry
 from fusewright.schedules.product import Product, Staging
 from fusewright.schedules.task import Strides
 
+INTERLEAVED = 4  # channels that are spelled out in the loop over pixels: the C compiler interleaves their vectors
+
 
 @dataclass(frozen=True)
 class _Side:
@@ -58,7 +60,7 @@ def conv_staging(
 
 class _ConvStage:
     """`layout` is how the channels of an input lie: `rows` channels last without gaps (one copy a row), `pixels` side
-    by side (one copy a pixel), `planes` apart (element by element)."""
+    by side (one copy a pixel), `planes` apart (interleaved, a few of them at a time)."""
 
     def __init__(
         self, product: Product, left: Tensor, ci: int, z: _Side | None, y: _Side | None, x: _Side, layout: str
@@ -163,9 +165,19 @@ class _ConvStage:
 
                 kernel.vector_loop(index(ci), pixel)
             return
-        with kernel.loop(ci, "c") as c, kernel.loop(self.ext(self.inside), "ix") as ix:
-            source = left.at((n, first_channel + c, *above, ix))
-            kernel.store(scratch, at + (ix + before) * ci + c, source)
+
+        def together(first: Expr, count: int) -> None:
+            with kernel.loop(self.ext(self.inside), "ix") as ix:
+                for c in range(count):
+                    source = left.at((n, first_channel + first + c, *above, ix))
+                    kernel.store(scratch, at + (ix + before) * ci + first + c, source)
+
+        whole = ci - ci % INTERLEAVED
+        if whole:
+            with kernel.loop(whole, "c", step=INTERLEAVED) as first:
+                together(first, INTERLEAVED)
+        if ci > whole:
+            together(index(whole), ci - whole)
 
 
 def _both(a: Expr, b: Expr) -> Expr:
