@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -124,11 +124,17 @@ class Case:
 
         Asserts that no two shares write the same element.
         """
+        kernels = self.lower(target, open_extents=open_extents, threads=threads)
+        return self.compute(kernels, lambda lowered, arrays: run_in_shares(lowered, arrays, shares or 1))
+
+    def compute(
+        self, kernels: Sequence[Lowered], run: Callable[[Lowered, Sequence[Array]], None]
+    ) -> list[Array]:
+        """The outputs of this case's kernels; `run` runs one of them on the memory of its operands."""
         memory: dict[int, Array] = {}
-        for lowered in self.lower(target, open_extents=open_extents, threads=threads):
+        for lowered in kernels:
             pairs = zip(lowered.operands, lowered.kernel.buffers, strict=True)
-            arrays = [self._memory(operand, buffer.dtype, memory) for operand, buffer in pairs]
-            run_in_shares(lowered, arrays, shares or 1)
+            run(lowered, [self._memory(operand, buffer.dtype, memory) for operand, buffer in pairs])
         return [self._read(v, memory[id(v)]) for v in self.group.outputs]
 
     def _memory(self, operand: ir.Value | Pack | Temp, dtype: str, memory: dict[int, Array]) -> Array:
@@ -148,6 +154,8 @@ class Case:
         shape, strides = shape_of(value), self.strides_of(value)
         flat = poisoned(dtype_of(value), int(np.prod(shape)))
         given = self.feeds.get(value.name or "", self.constants.get(value.name or ""))
+        if given is None and value.const_value is not None:  # a table that the schedule made
+            given = value.const_value.numpy()
         if given is not None:
             flat.view(bits(flat))[...] = _laid_out(given, strides).view(bits(flat))
         return flat

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from emulator import Emulator
 from numpy.typing import NDArray
 
 CSRC = Path(__file__).parents[2] / "src" / "fusewright" / "runtime" / "csrc"
@@ -162,6 +163,30 @@ class Library:
         result = np.zeros(x.shape, out or x.dtype)
         pointers = [ctypes.c_void_p(a.ctypes.data) for a in (result, x, x if y is None else y)]
         getattr(self.loaded, name)(*pointers, ctypes.c_int64(x.size if n is None else n))
+        return result
+
+
+class EmulatedLibrary:
+    """The same, run by the emulator; every array ends where a page begins that may not be touched."""
+
+    def __init__(self, isa: Isa, folder: Path, guest: Emulator) -> None:
+        made = folder / f"{isa.name}.so"
+        zig("cc", "-target", isa.triple, "-shared", "-nostdlib", str(compile_object(isa, folder)), "-o", str(made))
+        self.isa, self._guest, self._handle = isa, guest, guest.load(made)
+
+    def __call__(
+        self,
+        name: str,
+        x: Array,
+        y: Array | None = None,
+        out: Any = None,
+        n: int | None = None,
+        size: int | None = None,
+    ) -> Array:
+        """`size` elements of the result, unless they are as many as those of `x`."""
+        result = np.zeros(x.shape if size is None else size, out or x.dtype)
+        address = self._guest.address_of(self._handle, name)
+        self._guest.call(address, result, x, x if y is None else y, x.size if n is None else n)
         return result
 
 

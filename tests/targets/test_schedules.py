@@ -1,0 +1,132 @@
+"""Do the kernels of every schedule compute what ONNX says, on each instruction set that is here or can be emulated?
+
+The other tests of kernels run on the best that this machine has, or in the interpreter.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from emulator import emulator
+from kernel_cases import Array, Case
+from schedule_cases import CASES
+
+from fusewright.codegen.c import print_kernel
+from fusewright.runtime.compiler import Commands, find_compiler
+from fusewright.runtime.loader import address_of, open_library
+from fusewright.schedules.task import Lowered
+from fusewright.target import missing_features
+from fusewright.target.arm import NEON
+from fusewright.target.host import host_arch
+from fusewright.target.target import Target
+from fusewright.target.x86 import AVX2, AVX512, SSE2
+
+THREADS = 2
+EXPORTED = '__attribute__((visibility("default"))) void'
+ARGUMENTS = "(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch)"
+Kernel = Callable[[Sequence[Array], Sequence[int], int, int], None]  # arrays, arguments, units, bytes of scratch
+
+
+@dataclass(frozen=True)
+class Native:
+    """A kernel that runs in this process."""
+
+    address: int
+
+    def __call__(self, arrays: Sequence[Array], args: Sequence[int], units: int, scratch: int) -> None:
+        memory = np.zeros(scratch + 64, np.uint8)
+        start = memory.ctypes.data + -memory.ctypes.data % 64
+        pointers = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
+        function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 2, ctypes.c_void_p)(self.address)
+        numbers = (ctypes.c_int64 * len(args))(*args)
+        for t in range(THREADS):
+            function(pointers, numbers, units * t // THREADS, units * (t + 1) // THREADS, start)
+
+
+@dataclass(frozen=True)
+class Emulated:
+    """A kernel that runs in the emulator."""
+
+    path: Path
+    symbol: str
+
+    def __call__(self, arrays: Sequence[Array], args: Sequence[int], units: int, scratch: int) -> None:
+        guest = emulator()
+        address = guest.address_of(guest.load(self.path), self.symbol)
+        guest.kernel(address, arrays, args, units, THREADS, scratch)
+
+
+class Kernels:
+    """All cases' kernels for one target, in one library."""
+
+    def __init__(self, target: Target, open_extents: bool, folder: Path) -> None:
+        self.cases = {name: _case(name) for name in CASES}
+        self.lowered: dict[str, list[Lowered]] = {
+            name: case.lower(target, open_extents=open_extents, threads=THREADS) for name, case in self.cases.items()
+        }
+        printed = [print_kernel(lowered.kernel) for kernels in self.lowered.values() for lowered in kernels]
+        texts = {each.symbol: f"{EXPORTED} {each.symbol}{ARGUMENTS};\n{each.text}" for each in printed}
+        self._path = folder / "kernels.so"
+        source, made = folder / "kernels.c", folder / "kernels.o"
+        source.write_text('#include "fw_prelude.h"\n' + "\n".join(texts.values()))
+        compiler, commands = find_compiler(), Commands(folder)
+        commands.run(compiler.compile_command(target, str(source), str(made)))
+        commands.run(compiler.link_command(target, [str(made)], str(self._path)))
+        self._handle = open_library(self._path) if target.arch == host_arch() else None
+
+    def outputs(self, name: str) -> list[Array]:
+        def run(lowered: Lowered, arrays: Sequence[Array]) -> None:
+            printed = print_kernel(lowered.kernel)
+            scratch = max(lowered.scratch, lowered.kernel.scratch_bytes)
+            self._kernel(printed.symbol)(arrays, printed.args, lowered.units, scratch)
+
+        return self.cases[name].compute(self.lowered[name], run)
+
+    def _kernel(self, symbol: str) -> Kernel:
+        if self._handle is None:
+            return Emulated(self._path, symbol)
+        return Native(address_of(self._handle, symbol))
+
+
+@lru_cache
+def _case(name: str) -> Case:
+    return CASES[name]()
+
+
+@lru_cache
+def expected(name: str) -> list[Array]:
+    with np.errstate(all="ignore"):
+        return _case(name).expected()
+
+
+@pytest.fixture(scope="module", params=[AVX512, AVX2, SSE2, NEON], ids=lambda t: t.name)
+def target(request: pytest.FixtureRequest) -> Target:
+    found: Target = request.param
+    if found.arch != host_arch():
+        emulator()
+    elif missing_features(found):
+        pytest.skip(f"this machine lacks {', '.join(sorted(missing_features(found)))}")
+    return found
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["fixed", "open"])
+def kernels(target: Target, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Kernels:
+    return Kernels(target, request.param, tmp_path_factory.mktemp(target.name))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_schedule(kernels: Kernels, name: str) -> None:
+    for array, wanted in zip(kernels.outputs(name), expected(name), strict=True):
+        assert (array.dtype, array.shape) == (wanted.dtype, wanted.shape)
+        if wanted.dtype.kind != "f":
+            np.testing.assert_array_equal(array, wanted)
+            continue
+        tolerance = 1e-3 if wanted.dtype == np.float16 else 1e-5
+        scale = max(np.abs(wanted).max(), 1)
+        np.testing.assert_allclose(array, wanted, rtol=tolerance, atol=tolerance * scale)
