@@ -36,7 +36,10 @@ class Trial:
 
 @dataclass
 class Work:
-    """What is decided together: all keys, their options (the cheapest first), and what was measured."""
+    """What is decided together: all keys, their options (the cheapest first), and what was measured.
+
+    `keys` are those of the default plan; others come up under other options, and may do so in several works.
+    """
 
     keys: set[str]
     order: list[str] = field(default_factory=list)  # keys as they come in paths
@@ -50,7 +53,6 @@ class Work:
         for choice in path:
             if choice.key not in self.options:
                 self.order.append(choice.key)
-            self.keys.add(choice.key)
             self.options[choice.key] = {o.name: o.cycles for o in choice.options}
 
     @property
@@ -111,14 +113,14 @@ class Search:
                 work.order += [k for k in each.order if k not in work.order]
                 work.options |= each.options
                 work.default |= each.default
+            work.keys |= keys
             work.learn(path)
             work.default |= {(choice.key, choice.chosen.name) for choice in path}
             self.works = [w for w in self.works if w not in touched] + [work]
 
     def of(self, path: Path) -> Work | None:
-        """The work that a group's path belongs to."""
-        keys = {choice.key for choice in path}
-        return next((w for w in self.works if w.keys & keys), None)
+        """The work that a group's path belongs to: that of its first key that the default plan has."""
+        return next((w for choice in path for w in self.works if choice.key in w.keys), None)
 
     def variant(self) -> dict[str, str]:
         """One untried combination of each work that has one; empty when all is tried."""

@@ -6,6 +6,7 @@ machine slows both alike. One variant at a time is kept, which costs the memory 
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -116,15 +117,28 @@ def tune(make: Make, seconds: float, report: Report) -> TuneResult:
 
 
 def alternate(base: Candidate, other: Candidate, seconds: float) -> list[tuple[Sequence[float], Sequence[float]]]:
-    """Times of the calls of both, in turn, after some runs to warm up."""
+    """Times of the calls of both, in turn, after some runs to warm up: of the rounds that were interrupted the least.
+
+    A kernel that is longer than a turn of the system's scheduler is never whole on a busy machine, so that neither
+    medians nor minima tell its time.
+    """
     for _ in range(RUNS_TO_WARM_UP):
         base.profile()
         other.profile()
-    rounds: list[tuple[Sequence[float], Sequence[float]]] = []
+    rounds: list[tuple[int, Sequence[float], Sequence[float]]] = []
     end = time.perf_counter() + seconds
     while len(rounds) < FEWEST_ROUNDS or (len(rounds) < MOST_ROUNDS and time.perf_counter() < end):
-        rounds.append((base.profile(), other.profile()))
-    return rounds
+        before = _interruptions()
+        times = base.profile(), other.profile()
+        rounds.append((_interruptions() - before, *times))
+    rounds.sort(key=lambda r: r[0])
+    calm = max(FEWEST_ROUNDS, len(rounds) // 2, sum(r[0] == 0 for r in rounds))
+    return [(b, o) for _, b, o in rounds[:calm]]
+
+
+def _interruptions() -> int:
+    """How often the threads of this process had to let others run."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
 def compare(search: Search, base: Candidate, other: Candidate) -> None:

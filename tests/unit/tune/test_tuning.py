@@ -113,7 +113,12 @@ def test_a_compiled_file_goes_on_with_what_it_was_made_with(model: Path, capfd: 
 def test_variants_share_what_they_pack_alike(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocks: list[int] = []
     seal = weights.WeightStore.seal
-    monkeypatch.setattr(weights.WeightStore, "seal", lambda self: (blocks.append(id(self)), seal(self))[1])
+
+    def watched(store: weights.WeightStore) -> None:
+        blocks.append(id(store))
+        seal(store)
+
+    monkeypatch.setattr(weights.WeightStore, "seal", watched)
     x = np.zeros((ROWS, K), np.float32)
     found = tune_model(load(model), {"x": x}, 1, seconds=10, database=Path("db.json"))
     assert found["variants"] >= 1 and len(set(blocks)) == 1
