@@ -191,3 +191,5 @@ def confirm(result: TuneResult, base: Candidate, make: Make, seconds: float) -> 
         pairs.append((times[0], times[1]))
     result.default_us, result.tuned_us = (median(p[i] for p in pairs) for i in (0, 1))
     result.ratio = median(before / after for before, after in pairs)
+    if tuned is base:  # what differs is noise
+        result.tuned_us, result.ratio = result.default_us, 1.0
