@@ -31,12 +31,14 @@ from fusewright.schedules.geometry import conv_geometry
 from fusewright.schedules.pointwise import merge_axes
 from fusewright.schedules.product import Loop, Product, emit_rows
 from fusewright.schedules.task import Lowered, Operand, Strides, Task
-from fusewright.schedules.tile import TileShape, pick_tile
-from fusewright.schedules.window import Slide, emit_window_row
+from fusewright.schedules.tile import HALVES_COST, TileShape, in_halves, pick_tile
+from fusewright.schedules.window import Slide, emit_window_rows
 
-BEYOND_L2 = 16  # bytes a cycle between a core and what lies beyond its L2 cache
-WITHIN_L2 = 32  # bytes a cycle between a core and its L2 cache
-DEPTHWISE_SHARE = 0.6  # of the multiply-adds a cycle that a depthwise convolution reaches
+DEPTHWISE_SHARE = 0.85  # of the multiply-adds a cycle that a depthwise convolution reaches
+STRIDED_SHARE = 0.5  # the same where neighbouring windows share few inputs
+EXPOSED = 0.25  # of the time for what lies beyond the L2 cache, that arithmetic does not hide
+HALVES_GAIN = 1.03  # what vectors of half the width must gain: all stages have them, though few need them
+DEPTHWISE_HALVES_COST = 1.2  # what twice as many instructions cost where each input is loaded for few multiply-adds
 
 
 @dataclass(eq=False)
@@ -100,13 +102,19 @@ class Stage:
         taps = shape_of(self.w)[1:]
         return 2 * elements(shape_of(self.out)) * elements(taps)
 
-    @property
-    def cycles(self) -> float:
-        """What it takes where nothing waits for memory."""
-        lanes = self.task.target.lanes
-        channels = shape_of(self.out)[1]
-        padded = -(-channels // lanes) * lanes / channels
-        return self.flop * padded / (2 * lanes) / (DEPTHWISE_SHARE if self.slides else 1.0)
+    def cycles(self, task: Task) -> float:
+        """What it takes with the vectors of `task` where nothing waits for memory."""
+        target, channels = task.target, shape_of(self.out)[1]
+        padded = -(-channels // target.lanes) * target.lanes / channels
+        share = 1.0
+        if self.slides is not None:
+            share = DEPTHWISE_SHARE if self.slides[-1].stride == 1 else STRIDED_SHARE
+        return self.flop * padded / (2 * target.lanes * target.fma_rate) / share
+
+    def cycles_alone(self, task: Task) -> float:
+        """In a kernel of its own, which has the width of vectors that suits it best."""
+        own = task if self.slides else in_halves(task, shape_of(self.out)[1])
+        return self.cycles(own) * (1.0 if own is task else HALVES_COST)
 
     def rows_read(self, rows: int) -> int:
         """How many rows of x at most the stage reads for so many rows of its result."""
@@ -148,8 +156,7 @@ class Stage:
             c = ChannelConvolution(self.x, self.w, self.slides, self.varies)
             window, weights = channel_window(self.task, c, left.memory, strides, filters, self.raw, bound)
             window.origin = left.offset
-            with kernel.loop(stop, "y", start=start) as y:
-                emit_window_row(kernel, window, n, [y])
+            emit_window_rows(kernel, window, n, start, stop)
         operands += [weights, *read]
         return operands if target is not None else [*operands, self.out]
 
@@ -182,11 +189,13 @@ class Stage:
 
 @dataclass(eq=False)
 class Chain:
-    """Stages, and how many rows of the last result are a unit."""
+    """Stages, and how many rows of the last result are a unit. `task` is that of all; `halves` tells that the chain
+    has vectors of half the width."""
 
     task: Task
     stages: list[Stage]
     rows: int
+    halves: bool = False
 
     @property
     def inner(self) -> list[ir.Value]:
@@ -213,6 +222,12 @@ class Chain:
         height, width = shape_of(self.stages[-1].out)[2:]
         return f"chain {self.stages[0].raw.dtype} {shape_of(self.stages[0].x)[0]} {'-'.join(steps)} {height}x{width}"
 
+    @property
+    def work(self) -> list[float]:
+        """Cycles of each stage where nothing waits for memory."""
+        slower = (HALVES_COST, DEPTHWISE_HALVES_COST) if self.halves else (1.0, 1.0)
+        return [s.cycles(s.task) * slower[s.slides is not None] for s in self.stages]
+
     def chosen(self) -> bool:
         """Whether this is better than one kernel for each stage."""
         chain, apart = self.options()
@@ -220,19 +235,19 @@ class Chain:
 
     def options(self) -> tuple[Option, Option]:
         """Depth first, and one after the other: the same arithmetic, other ways through memory."""
-        work = sum(s.cycles for s in self.stages)
-        apart = chained = work
+        target, threads = self.task.target, self.task.threads
+        apart = sum(s.cycles_alone(self.task) for s in self.stages)
+        chained = sum(self.work)
         for i, value in enumerate(self.inner):
             y = self.stages[i + 1].slides
             kept = max(0, y[0].kernel - y[0].stride) if y else 0
-            apart += 2 * elements(shape_of(value)) * SIZES[dtype_of(value)] / BEYOND_L2
-            chained += 2 * kept * self.bands * row_bytes(value) / WITHIN_L2
-            made_twice = kept * (self.task.threads - 1) / shape_of(value)[2]
-            chained += made_twice * sum(s.cycles for s in self.stages[: i + 1])
+            apart += EXPOSED * 2 * elements(shape_of(value)) * SIZES[dtype_of(value)] / target.l3_rate
+            chained += 2 * kept * self.bands * row_bytes(value) / target.l2_rate
+            chained += kept * (threads - 1) / shape_of(value)[2] * sum(self.work[: i + 1])  # made twice
         return Option("depth first", chained), Option("apart", apart)
 
     def lower(self) -> list[Lowered]:
-        kernel = self.task.kernel("chain")
+        kernel = self.stages[0].task.kernel("chain")
         batch, _, height, _ = shape_of(self.stages[-1].out)
         capacity = self.capacity(self.rows)
         held: list[Held | None] = [None]  # what each stage reads
@@ -282,13 +297,27 @@ def make_chain(task: Task, groups: list[Group]) -> Chain | str:
     """The chain of groups each of which alone reads the one before, or why they cannot be one."""
     if task.open_extents:
         return "extents are open, so it is not known whether what lies between stays in cache"
+    made = of_width(task, task, groups)
+    if isinstance(made, str):
+        return made
+    narrow = (in_halves(task, shape_of(s.out)[1]) for s in made.stages if s.slides is None)
+    halved = next((t for t in narrow if t is not task), None)
+    if halved is not None:
+        other = of_width(task, halved, groups)
+        if isinstance(other, Chain) and sum(other.work) * HALVES_GAIN < sum(made.work):
+            return other
+    return made
+
+
+def of_width(task: Task, own: Task, groups: list[Group]) -> Chain | str:
+    """The chain with the vectors of `own`."""
     stages: list[Stage] = []
     for i, group in enumerate(groups):
-        made = make_stage(replace(task, group=group, sources={}, tensors={}), i == 0, i == len(groups) - 1)
+        made = make_stage(replace(own, group=group, sources={}, tensors={}), i == 0, i == len(groups) - 1)
         if isinstance(made, str):
             return f"{group.anchor.name or group.anchor.op_type}: {made}"
         stages.append(made)
-    chain = Chain(task, stages, 1)
+    chain = Chain(task, stages, 1, own is not task)
     room = task.target.l2_bytes // 2
     if chain.held_bytes(1) > room:
         return f"{chain.held_bytes(1)} bytes for a single row of the result do not stay in cache"

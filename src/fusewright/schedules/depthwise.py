@@ -91,8 +91,6 @@ def convolve_channels(task: Task, c: ChannelConvolution) -> Lowered:
     source, filters = kernel.buffer(dtype, "a"), kernel.buffer(dtype, "w")
     bound = bind_epilogue(task, kernel, results)
     window, weights = channel_window(task, c, source, task.strides_of(c.x), filters, raw, bound)
-    if window.fixed and window.vector:
-        window.block = channel_block(task, window.slides, window.batch, window.channels, SIZES[dtype])
     units = emit_window(kernel, window)
     flop = 2 * elements((*shape[:2], *(s.out * s.kernel for s in c.slides)))
     return Lowered(kernel, [c.x, weights, *bound.operands], units, flop=flop)
@@ -151,4 +149,6 @@ def channel_window(
         varies=c.varies, source=source, strides=strides, rule=rule, anchors=[raw], results=bound,
         vector=vector, compute=compute, place=c.place,
     )  # fmt: skip
+    if window.fixed and window.vector:
+        window.block = channel_block(task, window.slides, window.batch, window.channels, SIZES[dtype])
     return window, weights

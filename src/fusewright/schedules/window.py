@@ -37,6 +37,7 @@ TILE_PIXELS = 8  # independent accumulators that hide the latency of a multiply-
 TILE_TAPS = 128  # pixels times taps of a row that are spelled out: more costs compile time and the instruction cache
 UNROLLED_TAPS = 16  # a longer row of the filter is a loop
 EVEN_ROWS = 16  # rows a thread, from which on one row more for some threads does not matter
+NEAR_SHARE = 0.6  # of the L1 cache that the rows of a window may fill, beside weights and results
 BORDER_TILES = 4  # kinds of clipped tiles in a row that are spelled out
 
 
@@ -149,14 +150,15 @@ class _Row:
 
 
 def channel_block(task: Task, slides: Sequence[Slide], batch: int, channels: int, element_bytes: int) -> int:
-    """How many channels a unit takes: all, unless the rows that it reads would not stay in cache or the threads would
-    get uneven shares of the rows. Only where extents are fixed: the text shows it."""
+    """How many channels a unit takes: as many as let the rows that it reads stay near for the unit below it, and more
+    where the threads would get uneven shares of the rows. Only where extents are fixed: the text shows it."""
     lanes = task.target.lanes
     rows, wide = batch, slides[-1].size * element_bytes
     for s in slides[:-1]:
         rows *= s.out
         wide *= min(s.kernel, s.size)
-    most = max(lanes, task.target.l2_bytes // 2 // max(wide, 1) // lanes * lanes)
+    near = int(NEAR_SHARE * task.target.l1_bytes) // max(wide, 1) // lanes * lanes
+    most = near or max(lanes, task.target.l2_bytes // 2 // max(wide, 1) // lanes * lanes)
     blocks = -(-channels // most)
     vectors = -(-channels // lanes)
     if rows % task.threads and rows < EVEN_ROWS * task.threads and vectors >= task.threads:
@@ -174,10 +176,12 @@ def ceil_div(x: Expr, by: int) -> Expr:
     return x if by == 1 else (x + (by - 1)) // index(by)
 
 
-def emit_window_row(kernel: Kernel, w: Window, n: Expr, ys: list[Expr]) -> None:
-    """Emit what computes one row of image `n`, all channels, in loops of the caller's."""
+def emit_window_rows(kernel: Kernel, w: Window, n: Expr, start: Expr, stop: Expr) -> None:
+    """Emit what computes the rows [start, stop) of image `n`, all channels, in loops of the caller's."""
     emitter = _Emitter(kernel, w)
-    emitter.columns(emitter.row(n, index(0), ys), 1)
+    blocks = -(-w.channels // w.block)
+    with kernel.loop(blocks, "block") as block, kernel.loop(stop, "y", start=start) as y:
+        emitter.columns(emitter.row(n, block, [y]), blocks)
 
 
 @dataclass(eq=False)
