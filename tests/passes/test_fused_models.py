@@ -83,9 +83,7 @@ def test_attention_with_mask_and_norm() -> None:
         "MatMul Add",
         "MatMul Add",
         "MatMul Add",
-        "MatMul Mul Mul Add",
-        "Softmax",
-        "MatMul",
+        "MatMul Mul Mul Add Softmax MatMul",
         "MatMul Add Add",
         "LayerNormalization",
     ]

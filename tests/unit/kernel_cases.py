@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import ml_dtypes
@@ -49,6 +50,7 @@ class Case:
     anchor: int = 0
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     reference: str = "onnx"
+    schedule: str = ""
 
     def __post_init__(self) -> None:
         self.proto = self._model()
@@ -67,6 +69,7 @@ class Case:
             0, definition.kind.value, anchor, inside,
             [v for n, v in self.values.items() if n in self.feeds or n in self.constants],
             [self.values[n] for n in self.outputs],
+            self.schedule,
         )  # fmt: skip
 
     def _model(self) -> onnx.ModelProto:
@@ -127,9 +130,7 @@ class Case:
         kernels = self.lower(target, open_extents=open_extents, threads=threads)
         return self.compute(kernels, lambda lowered, arrays: run_in_shares(lowered, arrays, shares or 1))
 
-    def compute(
-        self, kernels: Sequence[Lowered], run: Callable[[Lowered, Sequence[Array]], None]
-    ) -> list[Array]:
+    def compute(self, kernels: Sequence[Lowered], run: Callable[[Lowered, Sequence[Array]], None]) -> list[Array]:
         """The outputs of this case's kernels; `run` runs one of them on the memory of its operands."""
         memory: dict[int, Array] = {}
         for lowered in kernels:
@@ -193,13 +194,22 @@ def run_in_shares(lowered: Lowered, arrays: Sequence[Array], shares: int) -> Non
         own = [a.copy() if b.role == "out" else a for a, b in zip(before, buffers, strict=True)]
         lo, hi = lowered.units * t // shares, lowered.units * (t + 1) // shares
         interpret(
-            lowered.kernel, dict(zip(buffers, own, strict=True)), lowered.units, lo, hi, scratch_bytes=lowered.scratch
-        )
+            lowered.kernel, dict(zip(buffers, own, strict=True)), lowered.units, lo, hi, scratch_bytes=lowered.scratch,
+            functions={"fw_transpose_f32": partial(transpose, lowered.kernel.lanes)},
+        )  # fmt: skip
         for array, old, new, seen in zip(arrays, before, own, written, strict=True):
             changed = new.view(bits(new)) != old.view(bits(old))
             assert not (changed & seen).any(), "two shares write the same element"
             seen |= changed
             array[changed] = new[changed]
+
+
+def transpose(
+    lanes: int, source: Array, at: int, step: int, rows: int, depth: int, target: Array, place: int, to_step: int
+) -> None:
+    """What `fw_transpose_f32` of csrc/fw_algorithms.h does."""
+    for d in range(depth):
+        target[place + d * to_step :][:lanes] = [source[at + r * step + d] if r < rows else 0 for r in range(lanes)]
 
 
 def floats(*shape: int, seed: int = 0) -> Array:

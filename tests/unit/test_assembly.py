@@ -55,6 +55,18 @@ def rows(op_type: str) -> Case:
     return Case([node(op_type, ["x", *extra], ["y"])], {"x": floats(128, 384)}, constants=extra)
 
 
+def attention(heads: int, rows: int, keys: int, depth: int, layout: str = "first") -> Case:
+    """`layout` "last": keys lie with their depth side by side."""
+    feeds = {"q": floats(heads, rows, depth), "k": floats(heads, depth, keys), "v": floats(heads, keys, depth)}
+    nodes = [
+        node("MatMul", ["q", "k"], ["s"]),
+        node("Add", ["s", "m"], ["t"]),
+        node("Softmax", ["t"], ["p"], axis=-1),
+        node("MatMul", ["p", "v"], ["y"]),
+    ]
+    return Case(nodes, {**feeds, "m": floats(rows, keys)}, anchor=3, schedule="attention", layout=layout)
+
+
 def activation(op_type: str) -> Case:
     return Case([node(op_type, ["x"], ["y"])], {"x": floats(64, 96)})
 
@@ -92,6 +104,9 @@ CASES: dict[str, Callable[[], Case]] = {
     "local_response": local_response,
     "softmax": lambda: rows("Softmax"),
     "layer_normalization": lambda: rows("LayerNormalization"),
+    **{f"attention_{d}": partial(attention, 12, 128, 128, d) for d in (15, 16, 32, 48, 64, 80, 128)},
+    "attention_of_turned_keys": lambda: attention(12, 197, 197, 64, "last"),
+    "attention_in_blocks": lambda: attention(2, 300, 2000, 64),
     "sigmoid": lambda: activation("Sigmoid"),
     "gelu": lambda: activation("Gelu"),
     "tanh": lambda: activation("Tanh"),

@@ -213,6 +213,17 @@ def test_scalar_is_the_vector_lane(library: AnyLibrary, name: str) -> None:
     assert np.array_equal(vector, scalar, equal_nan=True)
 
 
+@pytest.mark.parametrize("kind", ["v", "s"])
+def test_exp_low_is_exp(library: AnyLibrary, kind: str) -> None:
+    x = every_exponent()
+    x = x[~(x > 89)][:: 16 * 4]
+    x = x[: len(x) // 16 * 16].copy()
+    assert np.isnan(x).any() and (x > 88).any()
+    step = library.isa.lanes if kind == "s" else 1
+    low, plain = (library(f"{kind}_{name}_f32", x)[::step] for name in ("exp_low", "exp"))
+    assert np.array_equal(low, plain, equal_nan=True)
+
+
 @pytest.mark.parametrize("name", ["tanh", "erf", "sigmoid"])
 def test_never_beyond_the_limit(library: AnyLibrary, name: str) -> None:
     x = np.linspace(2, 20, 1 << 20, dtype=np.float32)
@@ -220,8 +231,8 @@ def test_never_beyond_the_limit(library: AnyLibrary, name: str) -> None:
 
 
 FUNCTIONS_F64: dict[str, Callable[[Array], Array]] = {
-    "exp": np.exp, "tanh": np.tanh, "erf": erf, "sigmoid": sigmoid, "softplus": softplus, "round": np.rint,
-    "floor": np.floor, "ceil": np.ceil, "trunc": np.trunc, "sqrt": np.sqrt, "sign": np.sign,
+    "exp": np.exp, "exp_low": np.exp, "tanh": np.tanh, "erf": erf, "sigmoid": sigmoid, "softplus": softplus,
+    "round": np.rint, "floor": np.floor, "ceil": np.ceil, "trunc": np.trunc, "sqrt": np.sqrt, "sign": np.sign,
 }  # fmt: skip
 
 

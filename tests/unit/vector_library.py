@@ -70,6 +70,9 @@ UNARY_F32 = (
     "neg",
     "sign",
 )
+FUNCTIONS_F64 = (
+    "exp", "exp_low", "tanh", "erf", "sigmoid", "softplus", "round", "floor", "ceil", "trunc", "sqrt", "sign"
+)  # fmt: skip
 BINARY_F32 = ("max", "min", "pow", "copysign", "mod", "fmod")
 INTEGERS: dict[str, np.dtype[Any]] = {
     f"{kind}{8 * size}": np.dtype(f"{kind}{size}") for size in (1, 2, 4, 8) for kind in "iu"
@@ -87,10 +90,10 @@ def source() -> str:
         types = f"{C_NAMES[out or element]} *r, const {C_NAMES[element]} *x, const {C_NAMES[element]} *y, int64_t n"
         lines.append(f"void {name}({types}) {{ (void)y; for (int64_t i = 0; i < n; i += FW_LANES) {{ {body} }} }}")
 
-    for name in UNARY_F32:
+    for name in (*UNARY_F32, "exp_low"):
         loop(f"v_{name}_f32", "f32", f"fw_store_f32(r + i, fw_{name}_f32(fw_load_f32(x + i)));")
         loop(f"s_{name}_f32", "f32", f"r[i] = fws_{name}_f32(x[i]);")
-    for name in ("exp", "tanh", "erf", "sigmoid", "softplus", "round", "floor", "ceil", "trunc", "sqrt", "sign"):
+    for name in FUNCTIONS_F64:
         loop(f"v_{name}_f64", "f64", f"fw_store_f64(r + i, fw_{name}_f64(fw_load_f64(x + i)));")
         loop(f"s_{name}_f64", "f64", f"r[i] = fws_{name}_f64(x[i]);")
     pairs = [("f32", b) for b in BINARY_F32] + [(s, b) for s in INTEGERS for b in INTEGER_BINARY]

@@ -20,7 +20,8 @@ DTYPES = {
 class Group:
     """Nodes in execution order; `inputs` come from outside, `outputs` are used outside (or are graph outputs).
 
-    `kind` is the kind of the node that decides how the group loops; `anchor` is that node.
+    `kind` is the kind of the node that decides how the group loops; `anchor` is that node. `schedule` names how a group
+    loops that no one node decides.
     """
 
     index: int
@@ -29,6 +30,7 @@ class Group:
     nodes: list[ir.Node]
     inputs: list[ir.Value] = field(default_factory=list)
     outputs: list[ir.Value] = field(default_factory=list)
+    schedule: str = ""
 
     @property
     def title(self) -> str:

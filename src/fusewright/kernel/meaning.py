@@ -86,7 +86,7 @@ ANY: Mapping[str, Meaning] = {
     "max": np.maximum, "min": np.minimum, "abs": np.abs, "sign": np.sign, "copysign": np.copysign,
     "floor": np.floor, "ceil": np.ceil, "trunc": np.trunc, "round": np.rint, "mod": np.mod, "fmod": np.fmod,
     "sqrt": np.sqrt, "rsqrt": lambda x: 1 / np.sqrt(x), "recip": lambda x: 1 / x, "pow": np.power,
-    "exp": np.exp, "expm1": np.expm1, "log": np.log, "log1p": np.log1p, "erf": _erf,
+    "exp": np.exp, "exp_low": np.exp, "expm1": np.expm1, "log": np.log, "log1p": np.log1p, "erf": _erf,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "softplus": lambda x: np.logaddexp(np.zeros_like(x), x),
     "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan,
     "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,

@@ -110,6 +110,7 @@ class OpDef:
     memory, and operands of elementwise operations run along it instead of broadcasting.
     `prologue(site)` gives None where the schedule computes elementwise work on its first operand itself, or the reason
     why it does not; operations without it never do.
+    `softmax` tells that a REDUCTION gives exp(x) divided by its sum along its one axis.
     """
 
     name: str
@@ -126,3 +127,4 @@ class OpDef:
     permutes: bool = False
     channels: bool = False
     prologue: Callable[[Site], str | None] | None = None
+    softmax: bool = False

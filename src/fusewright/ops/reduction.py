@@ -306,7 +306,7 @@ OPS = (
     spatial("GlobalAveragePool", lambda site, x, axes: mean(x, axes)),
     spatial("GlobalMaxPool", lambda site, x, axes: reduce("max", x, axes)),
     spatial("GlobalLpPool", lambda site, x, axes: norm(x, axes, int(site.get("p", 2)))),
-    OpDef("Softmax", Kind.REDUCTION, softmax, axes=one_axis(-1)),
+    OpDef("Softmax", Kind.REDUCTION, softmax, axes=one_axis(-1), softmax=True),
     OpDef("LogSoftmax", Kind.REDUCTION, log_softmax, axes=one_axis(-1)),
     arg_extreme("ArgMax", "max"),
     arg_extreme("ArgMin", "min"),

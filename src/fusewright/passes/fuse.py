@@ -18,6 +18,7 @@ from fusewright.graph.site import site_of
 from fusewright.ops.opdef import Kind, OpDef
 from fusewright.ops.probe import Work, elementwise_work
 from fusewright.ops.registry import find
+from fusewright.passes.attention import Attention, find_attention
 from fusewright.passes.base import report_step
 from fusewright.passes.lines import Loops, broadcasts_to
 from fusewright.passes.order import in_order
@@ -40,6 +41,8 @@ class Growth:
     members: dict[ir.Node, None]
     refused: dict[ir.Node, str] = field(default_factory=dict)
     repeated: int = 0  # cost of what is computed anew in each element
+    schedule: str = ""  # of a group that no one node decides
+    core: frozenset[ir.Node] = frozenset()  # what decides the loops beside the anchor
 
     def __contains__(self, node: ir.Node | None) -> bool:
         return node in self.members
@@ -69,7 +72,9 @@ class Grouper:
         self.works: dict[ir.Node, Work] = {}
 
     def run(self) -> list[Group]:
-        grown: list[Growth] = []
+        grown = [self.seed_attention(a) for a in find_attention(self.nodes, self.ops, self.log)]
+        for growth in grown:
+            self.grow(growth)
         for kind in SEEDS:
             if kind is Kind.ELEMENTWISE:  # what no kernel before it has taken may be computed by the one behind it
                 for growth in grown:
@@ -90,6 +95,13 @@ class Grouper:
         self.owner[node] = growth
         if kind not in (Kind.VIEW, Kind.CUSTOM) and not self.is_window(node):
             self.grow(growth)
+        return growth
+
+    def seed_attention(self, found: Attention) -> Growth:
+        loops = Loops(shape_of(found.product.outputs[0]))
+        members = dict.fromkeys(found.nodes)
+        growth = Growth(Kind.CONTRACTION, found.product, loops, members, schedule="attention", core=frozenset(members))
+        self.owner.update(dict.fromkeys(members, growth))
         return growth
 
     def is_window(self, node: ir.Node) -> bool:
@@ -229,7 +241,7 @@ class Grouper:
         users = {u.node for o in node.outputs for u in o.uses()}
         if any(o in self.graph_outputs for o in node.outputs) or not all(u in growth for u in users):
             return "its result is needed outside of the kernel too"
-        if growth.anchor in users and not growth.reads_producers:
+        if (growth.anchor in users or growth.core & users) and not growth.reads_producers:
             return f"{growth.anchor.op_type} reads its operands more than once"
         shape = shape_of(node.outputs[0])
         if elements(shape) == 0 or elements(loops.full) == 0:
@@ -313,7 +325,7 @@ class Grouper:
         ]
         if not outputs:  # nothing reads it: dead, but a kernel needs a place to write to
             outputs = [members[-1].outputs[0]]
-        return Group(0, growth.kind.value, growth.anchor, members, inputs, outputs)
+        return Group(0, growth.kind.value, growth.anchor, members, inputs, outputs, growth.schedule)
 
 
 def declared(node: ir.Node) -> OpDef:

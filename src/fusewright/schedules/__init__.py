@@ -8,6 +8,7 @@ from fusewright.errors import InternalError
 from fusewright.ops.opdef import Kind
 from fusewright.ops.registry import find
 from fusewright.schedules import (
+    attention,
     concat,
     contract,
     conv,
@@ -35,6 +36,7 @@ BY_KIND: Mapping[str, Schedule] = {
 }
 
 BY_NAME: Mapping[str, Schedule] = {
+    **attention.SCHEDULES,
     **contract.SCHEDULES,
     **conv.SCHEDULES,
     **pool.SCHEDULES,
@@ -54,8 +56,9 @@ def lower(task: Task) -> list[Lowered]:
     """The kernels of one group, in execution order."""
     anchor = task.group.anchor
     definition = find(anchor.domain, anchor.op_type)
-    if definition is not None and definition.schedule:
-        schedule = BY_NAME.get(definition.schedule)
+    name = task.group.schedule or (definition.schedule if definition is not None else "")
+    if name:
+        schedule = BY_NAME.get(name)
     else:
         schedule = BY_KIND.get(task.group.kind)
     if schedule is None:

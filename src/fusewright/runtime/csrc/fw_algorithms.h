@@ -55,4 +55,60 @@ FW_ELEMENTS(FW_DEFINE_TOPK_PLAIN)
 FW_DEFINE_TOPK(f16, _Float16, FW_KEY)
 FW_DEFINE_TOPK(bf16, uint16_t, fws_bf16_value)
 
+/* to[to_at + d * to_step + r] = from[at + r * step + d] for r < rows and d < depth, zeros for rows <= r < FW_LANES: what
+ * lies side by side comes to lie apart. In blocks of FW_LANES x FW_LANES, whose halves trade places, then the halves of
+ * these, and so on. */
+#define FW_SHUFFLED(...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#define FW_TRADE(H, LOW, HIGH) \
+    _Pragma("GCC unroll 16") for (int i = 0; i < FW_LANES; i++) { \
+        if (i & (H)) continue; \
+        fw_f32v a = block[i], b = block[i + (H)]; \
+        block[i] = FW_SHUFFLED LOW; \
+        block[i + (H)] = FW_SHUFFLED HIGH; \
+    }
+#if FW_LANES == 16
+#define FW_TRADES \
+    FW_TRADE(8, (0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23), \
+             (8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31)) \
+    FW_TRADE(4, (0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27), \
+             (4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31)) \
+    FW_TRADE(2, (0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29), \
+             (2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)) \
+    FW_TRADE(1, (0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30), \
+             (1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31))
+#elif FW_LANES == 8
+#define FW_TRADES \
+    FW_TRADE(4, (0, 1, 2, 3, 8, 9, 10, 11), \
+             (4, 5, 6, 7, 12, 13, 14, 15)) \
+    FW_TRADE(2, (0, 1, 8, 9, 4, 5, 12, 13), \
+             (2, 3, 10, 11, 6, 7, 14, 15)) \
+    FW_TRADE(1, (0, 8, 2, 10, 4, 12, 6, 14), \
+             (1, 9, 3, 11, 5, 13, 7, 15))
+#else
+#define FW_TRADES \
+    FW_TRADE(2, (0, 1, 4, 5), \
+             (2, 3, 6, 7)) \
+    FW_TRADE(1, (0, 4, 2, 6), \
+             (1, 5, 3, 7))
+#endif
+FW_FN void fw_transpose_block(const float *from, int64_t step, int64_t rows, int64_t depth, float *to, int64_t to_step) {
+    fw_f32v block[FW_LANES];
+    _Pragma("GCC unroll 16") for (int r = 0; r < FW_LANES; r++)
+        block[r] = r < rows ? fw_load_f32_n(from + r * step, depth) : fw_splat_f32(0);
+    FW_TRADES
+    _Pragma("GCC unroll 16") for (int d = 0; d < FW_LANES; d++)
+        if (d < depth) fw_store_f32(to + d * to_step, block[d]);
+}
+static void __attribute__((unused)) fw_transpose_f32(
+    const float *from, int64_t at, int64_t step, int64_t rows, int64_t depth, float *to, int64_t to_at, int64_t to_step) {
+    from += at, to += to_at;
+    for (int64_t d = 0; d < depth; d += FW_LANES) {
+        int64_t left = depth - d;
+        if (rows == FW_LANES && left >= FW_LANES)
+            fw_transpose_block(from + d, step, FW_LANES, FW_LANES, to + d * to_step, to_step);
+        else
+            fw_transpose_block(from + d, step, rows, left < FW_LANES ? left : FW_LANES, to + d * to_step, to_step);
+    }
+}
+
 #endif

@@ -20,8 +20,10 @@
 #define FWS_MATH_f64(NAME) FW_FN double fws_##NAME##_f64(double x) { return __builtin_##NAME(x); }
 FW_LIBM(FWS_MATH_f32)
 FW_LIBM(FWS_MATH_f64)
+FWS_LANE(exp_low, f32, float)
 FWS_LANE(sigmoid, f32, float)
 FWS_LANE(softplus, f32, float)
+FW_FN double fws_exp_low_f64(double x) { return __builtin_exp(x); }
 FW_FN double fws_sigmoid_f64(double x) { return 1 / (1 + fws_exp_f64(-x)); }
 FW_FN float fws_pow_f32(float x, float y) { return fw_pow_f32(fw_splat_f32(x), fw_splat_f32(y))[0]; }
 FW_FN double fws_pow_f64(double x, double y) { return __builtin_pow(x, y); }
