@@ -28,6 +28,7 @@ from fusewright.schedules.depthwise import (
 from fusewright.schedules.epilogue import Results
 from fusewright.schedules.filters import Filters
 from fusewright.schedules.geometry import conv_geometry
+from fusewright.schedules.paired import EXTRA_ROWS, Paired, even_tile, exact_enough, lines_of, paired, use_pairs
 from fusewright.schedules.pointwise import merge_axes
 from fusewright.schedules.product import Loop, Product, emit_rows
 from fusewright.schedules.task import Lowered, Operand, Strides, Task
@@ -104,6 +105,17 @@ class Stage:
 
     def cycles(self, task: Task) -> float:
         """What it takes with the vectors of `task` where nothing waits for memory."""
+        plain, found = self.plain_cycles(task), self.pairs(task)
+        return plain if found is None else min(plain, found.cycles)
+
+    def pairs(self, task: Task) -> Paired | None:
+        """A pointwise one as a product of pairs."""
+        k, (batch, columns, height, width) = shape_of(self.x)[1], shape_of(self.out)
+        if self.slides is not None or not exact_enough(task, task.array_of(self.w), k):
+            return None
+        return paired(task.target, batch * height * width, k, columns, True)
+
+    def plain_cycles(self, task: Task) -> float:
         target, channels = task.target, shape_of(self.out)[1]
         padded = -(-channels // target.lanes) * target.lanes / channels
         share = 1.0
@@ -114,7 +126,7 @@ class Stage:
     def cycles_alone(self, task: Task) -> float:
         """In a kernel of its own, which has the width of vectors that suits it best."""
         own = task if self.slides else in_halves(task, shape_of(self.out)[1])
-        return self.cycles(own) * (1.0 if own is task else HALVES_COST)
+        return min(self.cycles(task), self.cycles(own) * (1.0 if own is task else HALVES_COST))
 
     def rows_read(self, rows: int) -> int:
         """How many rows of x at most the stage reads for so many rows of its result."""
@@ -173,17 +185,25 @@ class Stage:
         bound: Results,
     ) -> Operand:
         task, (batch, columns, height, width), k = self.task, shape_of(self.out), shape_of(self.x)[1]
-        tile = pick_tile(task, f"conv {left.dtype}", columns, rows * width, k)
-        tile = TileShape(min(tile.rows, width), tile.vectors)  # a unit has one row, or none
-        step = tile.vectors * kernel.lanes
+        found = self.pairs(task)
+        if found is not None and found.cycles >= self.plain_cycles(task):
+            found = None
+        if found is not None:
+            tile = even_tile(rows * width, min(width, found.tile.rows))
+        else:
+            tile = pick_tile(task, f"conv {left.dtype}", columns, rows * width, k)
+            tile = TileShape(min(tile.rows, width), tile.vectors)  # a unit has one row, or none
+        step, panel_rows = tile.vectors * kernel.lanes, k if found is None else k + EXTRA_ROWS
         product = Product(
             dtype=left.dtype, outer=[Loop(batch, 0, strides[0])], y=NO_LOOP, x=Loop(height * width, 3, strides[3]),
             taps=[], k=k, n=columns, n_dim=1, rank=4, left=left, tile=tile, right=filters,
-            right_at=lambda outer, n0: n0 * k, right_step=index(step), right_partial=False,
+            right_at=lambda outer, n0: n0 * panel_rows, right_step=index(step), right_partial=False,
             fixed=True, k_fixed=True, n_fixed=True, threads=1, l2_bytes=0, anchor=self.raw, results=bound,
         )  # fmt: skip
+        if found is not None:
+            use_pairs(product, lines_of(product))
         emit_rows(task, kernel, product, [n], kernel.let(start * width, "x0"), kernel.let(stop * width, "x1"))
-        weights, _ = Filters(self.w, 1, k, columns, (1, 1)).packed(task, step)
+        weights, _ = Filters(self.w, 1, k, columns, (1, 1)).packed(task, step, "pairs" if found else "matrix")
         return weights
 
 

@@ -11,7 +11,8 @@ from fusewright.graph.group import dtype_of, elements, shape_of
 from fusewright.kernel.expr import SIZES, Expr, arg, index
 from fusewright.kernel.tensor import Anchor, Index, Moved, Source, Tensor
 from fusewright.schedules.epilogue import bind_epilogue, epilogue
-from fusewright.schedules.pack import emit_pack, pack_matrix
+from fusewright.schedules.pack import ORDERS, emit_pack
+from fusewright.schedules.paired import EXTRA_ROWS, lines_of, pick_paired, use_pairs
 from fusewright.schedules.pointwise import Axis, aligned_strides, emit_loops, memory_order, merge_axes
 from fusewright.schedules.product import Loop, Product, emit_product
 from fusewright.schedules.task import Lowered, Operand, Pack, Strides, Task, Temp
@@ -117,11 +118,12 @@ def matrix_product(
     fixed = not task.open_extents
     n_fixed = fixed or constant
     steps = k if fixed or constant else 1
-    tile = pick_tile(task, f"matmul {dtype}", n if n_fixed else None, x.extent if fixed else None, steps)
+    pairs = pick_paired(task, "matmul", array, x.extent if fixed else None, k, n) if len(shape_b) == 2 else None
+    tile = pairs or pick_tile(task, f"matmul {dtype}", n if n_fixed else None, x.extent if fixed else None, steps)
     if dtype == "f64":  # half as many elements in a register, so half the rows
         tile = TileShape(max(1, tile.rows // 2), tile.vectors)
     width = tile.vectors * task.target.lanes
-    operand_b, packing = packed_matrix(task, b, trans_b, width, batch_b, k, n)
+    operand_b, packing = packed_matrix(task, b, trans_b, width, batch_b, k, n, "pairs" if pairs else "matrix")
     lowered += packing
 
     kernel = task.kernel("matmul")
@@ -129,10 +131,11 @@ def matrix_product(
     left.buffer = kernel.buffer(dtype, "a")
     right = kernel.buffer(dtype, "b")
     k_e = index(k) if fixed or constant else arg(k)
+    panel_rows = k_e + EXTRA_ROWS if pairs else k_e
     panel_elements = (index(-(-n // width)) if n_fixed else arg(-(-n // width))) * k_e * width
 
     def right_at(outer_index: Sequence[Expr], n0: Expr) -> Expr:
-        place = n0 * k_e
+        place = n0 * panel_rows
         for i, loop in zip(outer_index, outer, strict=True):
             if loop.right:
                 place = place + i * (index(loop.right) if fixed else arg(loop.right)) * panel_elements
@@ -144,6 +147,8 @@ def matrix_product(
         fixed=fixed, k_fixed=fixed or constant, n_fixed=n_fixed, threads=task.threads,
         l2_bytes=task.target.l2_bytes, anchor=raw,
     )  # fmt: skip
+    if pairs:
+        use_pairs(product, lines_of(product))
     product.results = bind_epilogue(task, kernel, results)
     operands: list[Operand] = [operand_a, operand_b, *product.results.operands]
     units = emit_product(task, kernel, product)
@@ -170,8 +175,8 @@ def _packed_batch(batch: tuple[int, ...]) -> list[int]:
     return steps
 
 
-def _matrix_packer(width: int, transposed: bool, vector: bool) -> Callable[[np.ndarray], np.ndarray]:
-    pack = pack_matrix(width)
+def _matrix_packer(order: str, width: int, transposed: bool, vector: bool) -> Callable[[np.ndarray], np.ndarray]:
+    pack = ORDERS[order](width)
 
     def make(b: np.ndarray) -> np.ndarray:
         matrix = b[:, None] if vector else np.swapaxes(b, -1, -2) if transposed else b
@@ -207,12 +212,13 @@ def copied(task: Task, a: ir.Value, transposed: bool) -> tuple[Temp, Strides, Lo
 
 
 def packed_matrix(
-    task: Task, b: ir.Value, transposed: bool, width: int, batch: tuple[int, ...], k: int, n: int
+    task: Task, b: ir.Value, transposed: bool, width: int, batch: tuple[int, ...], k: int, n: int, order: str = "matrix"
 ) -> tuple[Operand, list[Lowered]]:
-    """The right side in panels of `width` columns: packed at compile time where it is constant, else by a kernel."""
+    """The right side in panels of `width` columns: packed at compile time where it is constant, else by a kernel;
+    another `order` than the first of ORDERS is for constant ones."""
     if task.array_of(b) is not None:
-        make = _matrix_packer(width, transposed, len(shape_of(b)) == 1)
-        return Pack(b, f"matrix {width} {transposed}", make), []
+        make = _matrix_packer(order, width, transposed, len(shape_of(b)) == 1)
+        return Pack(b, f"{order} {width} {transposed}", make), []
     temp, lowered = packed_right(task, b, transposed, width, batch, k, n)
     return temp, [lowered]
 

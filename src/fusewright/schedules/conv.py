@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import onnx_ir as ir
@@ -17,6 +18,7 @@ from fusewright.schedules.depthwise import is_depthwise, lower_depthwise
 from fusewright.schedules.epilogue import bias_along, bind_epilogue, epilogue
 from fusewright.schedules.filters import Filters
 from fusewright.schedules.geometry import conv_geometry
+from fusewright.schedules.paired_conv import pairs
 from fusewright.schedules.pointwise import Axis, merge_axes
 from fusewright.schedules.product import Loop, Product, Tap, emit_product
 from fusewright.schedules.prologue import left_side, pixel_staging
@@ -37,15 +39,17 @@ def lower_conv(task: Task) -> list[Lowered]:
         raise ValueError("Conv needs an input and filters")
     shape_w, out_shape = shape_of(w), shape_of(node.outputs[0])
     groups = int(site.get("group", 1))
-    task = in_halves(task, shape_w[0] // groups)
+    whole, task = task, in_halves(task, shape_w[0] // groups)
     filters = Filters(w, groups, shape_w[1], shape_w[0] // groups, shape_w[2:])
     geometry = conv_geometry(site, shape_of(x), shape_w[2:], out_shape)
     c = Convolution(x, filters, geometry, out_shape)
-    fewer = ways(task, c, bias)
-    if not fewer:
+    fewer, paired = ways(task, c, bias), pairs(whole, c, bias)
+    if not fewer and not paired:
         return convolve(task, c, bias)
-    direct = Way(Option("direct", direct_cycles(task, c)), partial(convolve, task, c, bias))
-    return task.choose(work_of(task, c), [direct, *fewer])
+    own = [Way(Option("direct", direct_cycles(task, c)), partial(convolve, task, c, bias)), *fewer]
+    per_vector = whole.target.fma_rate / task.target.fma_rate  # cycles count vectors of a task's width
+    own = [replace(way, option=replace(way.option, cycles=way.option.cycles * per_vector)) for way in own]
+    return task.choose(work_of(task, c), [*own, *paired])
 
 
 def convolve(task: Task, c: Convolution, bias: ir.Value | None) -> list[Lowered]:

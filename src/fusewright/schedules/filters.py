@@ -11,7 +11,7 @@ import onnx_ir as ir
 from fusewright.graph.group import dtype_of, elements, shape_of
 from fusewright.kernel.expr import SIZES, Expr, all_of, index, maximum, select
 from fusewright.kernel.tensor import Source
-from fusewright.schedules.pack import emit_pack, pack_matrix
+from fusewright.schedules.pack import ORDERS, emit_pack
 from fusewright.schedules.task import Lowered, Operand, Pack, Task, Temp
 
 
@@ -42,16 +42,17 @@ class Filters:
     transposed: bool = False
     chosen: tuple[tuple[int, ...], ...] | None = None
 
-    def packed(self, task: Task, width: int) -> tuple[Operand, list[Lowered]]:
-        """The packed filters in panels of `width` columns, and the kernel that packs them if it needs one."""
+    def packed(self, task: Task, width: int, order: str = "matrix") -> tuple[Operand, list[Lowered]]:
+        """The packed filters in panels of `width` columns, and the kernel that packs them if it needs one; another
+        `order` than the first of ORDERS is for constant ones."""
         if task.array_of(self.value) is not None:
-            key = f"filters {width} {self.groups} {self.transposed} {self.chosen}"
-            return Pack(self.value, key, self.packer(width)), []
+            key = f"filters {order} {width} {self.groups} {self.transposed} {self.chosen}"
+            return Pack(self.value, key, self.packer(width, order)), []
         temp, lowered = self.pack_later(task, width)
         return temp, [lowered]
 
-    def packer(self, width: int) -> Callable[[np.ndarray], np.ndarray]:
-        pack = pack_matrix(width)
+    def packer(self, width: int, order: str = "matrix") -> Callable[[np.ndarray], np.ndarray]:
+        pack = ORDERS[order](width)
 
         def make(w: np.ndarray) -> np.ndarray:
             if self.transposed:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from fusewright.kernel.expr import Expr, Op, arg, const, index
 from fusewright.kernel.loops import Kernel
 from fusewright.kernel.vectorize import LANE, Vectorizer
+
+STEPS = 6  # along k that are multiplied together, four of them in pairs
+PIECE = 48  # steps along k of which a row lies together: whole vectors
 
 
 def pack_matrix(width: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -24,6 +27,51 @@ def pack_matrix(width: int) -> Callable[[np.ndarray], np.ndarray]:
         return packed
 
     return make
+
+
+def pack_pairs(width: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Packs [..., K, N] into [..., ceil(N / width), K + 2, width] as `schedules.paired` reads it: rows in the order of
+    their use, scaled columns, then half of what is to be subtracted from each sum, and each column's scale."""
+
+    def make(b: np.ndarray) -> np.ndarray:
+        k = b.shape[-2]
+        wide = b.astype(np.float64)
+        sizes = np.sqrt(np.mean(wide**2, axis=-2, keepdims=True))
+        scales = np.exp2(np.round(np.log2(np.where(sizes > 0, sizes, 1))))
+        scaled = wide / scales
+        pairs = pairs_of(k)
+        signs = [1 - 2 * (p % 2) for p in range(len(pairs))]  # what is subtracted should not add up
+        products = [sign * scaled[..., i, :] * scaled[..., j, :] for sign, (i, j) in zip(signs, pairs, strict=True)]
+        half = -0.5 * np.sum(products, axis=0)[..., None, :]
+        scaled[..., [step for pair in pairs[1::2] for step in pair], :] *= -1
+        rows = scaled[..., order_of_use(k), :]
+        return pack_matrix(width)(np.concatenate([rows, half, scales], axis=-2).astype(b.dtype))
+
+    return make
+
+
+def turns_of(k: int) -> Iterator[tuple[int, int]]:
+    """Where each piece of k begins, and how many pairs it holds: its steps lie in thirds, the first paired with the
+    second, the last single."""
+    for start in range(0, k - k % STEPS, PIECE):
+        yield start, min(k - start, PIECE) // STEPS * 2
+
+
+def pairs_of(k: int) -> list[tuple[int, int]]:
+    """The pairs of steps along k that share a multiplication."""
+    return [(start + i, start + half + i) for start, half in turns_of(k) for i in range(half)]
+
+
+def order_of_use(k: int) -> list[int]:
+    """Two pairs, then two single steps, and so on; what is left at the end."""
+    order: list[int] = []
+    for start, half in turns_of(k):
+        for i in range(start, start + half, 2):
+            order += (i, half + i, i + 1, half + i + 1, 2 * half + i, 2 * half + i + 1)
+    return [*order, *range(len(order), k)]
+
+
+ORDERS = {"matrix": pack_matrix, "pairs": pack_pairs}
 
 
 def emit_pack(

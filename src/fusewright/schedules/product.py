@@ -54,6 +54,7 @@ class Staging:
     tap_steps: tuple[Expr, ...]
     elements_for: Callable[[int], int]
     by_x: bool = False  # whether a block may be a part of x, where there is no y
+    row_step: int | None = None  # from one row of a tile to the next, where that is not `x_step`
 
 
 @dataclass
@@ -88,6 +89,7 @@ class Product:
     staging: Staging | None = None
     results: Results = field(default_factory=lambda: Results([], []))
     scratch_bytes: int = 0
+    inner: Callable[..., None] = emit_tile  # what a tile does along k, and to what it has summed up
     place: Callable[[Place], Place] | None = None  # where an index of the loops lies in the result, if elsewhere
 
 
@@ -182,8 +184,16 @@ class _Emitter:
 
     def part(self, outer: list[Expr], start: Expr, stop: Expr) -> None:
         self.tile_memory()
-        panels = -(-self.p.n // (self.p.tile.vectors * self.kernel.lanes))
-        self.panels(None, outer, start, stop, index(0), panels, 1, panels)
+        p, kernel, height = self.p, self.kernel, self.p.tile.rows
+        panels = -(-p.n // (p.tile.vectors * kernel.lanes))
+        if p.staging is None:
+            self.panels(None, outer, start, stop, index(0), panels, 1, panels)
+            return
+        scratch = kernel.scratch(p.dtype, p.staging.elements_for(height), "stage")
+        with kernel.loop(stop, "strip", start=start, step=height) as strip:
+            first = kernel.let(minimum(strip, stop - height), "first")
+            p.staging.fill(kernel, scratch, outer, first, first + height)
+            self.panels(scratch, outer, first, first + height, index(0), panels, 1, panels)
 
     def tile_memory(self) -> None:
         if self.compact:
@@ -342,7 +352,11 @@ class _Emitter:
         if scratch is not None and p.staging is not None:
             s = p.staging
             in_row = x - x_first if s.by_x else x  # else rows are staged whole
-            base = (y - y_first) * s.y_step + in_row * s.x_step
+            if s.row_step is not None and not p.fixed:  # a tile of fewer rows may begin inside a strip
+                in_strip = kernel.let(in_row % p.tile.rows, "in_strip")
+                base = (in_row - in_strip) * s.x_step + in_strip * s.row_step
+            else:
+                base = (y - y_first) * s.y_step + in_row * s.x_step
             buffer, x_step = scratch, s.x_step
             taps = [(t.extent, step) for t, step in zip(p.taps, s.tap_steps, strict=True)]
         else:
@@ -357,7 +371,8 @@ class _Emitter:
             buffer = p.left.buffer
             taps = [(t.extent, self.ext(t.left)) for t in p.taps]
         base = kernel.let(base, "a")
-        left = Left(buffer, base, [index(m) * x_step for m in range(count)], taps, self.ext(p.k, p.k_fixed))
+        step = index(p.staging.row_step) if p.staging is not None and p.staging.row_step is not None else x_step
+        left = Left(buffer, base, [index(m) * step for m in range(count)], taps, self.ext(p.k, p.k_fixed))
 
         def finish(m: Expr, v: int, value: Expr) -> None:
             place: list[Expr] = [index(0)] * p.rank
@@ -375,11 +390,11 @@ class _Emitter:
 
         unroll = unrolled_steps(self.task.target)
         if not self.compact:
-            emit_tile(kernel, p.dtype, vectors, left, right, lambda m, v, value: finish(index(m), v, value), unroll)
+            p.inner(kernel, p.dtype, vectors, left, right, lambda m, v, value: finish(index(m), v, value), unroll)
             return
         tile, lanes = self.tile_scratch, kernel.lanes
         width = vectors * lanes
-        emit_tile(
+        p.inner(
             kernel, p.dtype, vectors, left, right,
             lambda m, v, value: kernel.store(tile, index(m * width + v * lanes), value), unroll,
         )  # fmt: skip

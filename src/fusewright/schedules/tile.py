@@ -122,7 +122,7 @@ def in_halves(task: Task, columns: int) -> Task:
     whole, half = task.target.lanes, task.target.lanes // 2
     if not task.target.half_rate or -(-columns // half) * half * HALVES_COST >= -(-columns // whole) * whole:
         return task
-    target = replace(task.target, lanes=half, half_rate=False, fma_rate=2 * task.target.fma_rate)
+    target = replace(task.target, lanes=half, half_rate=False, adds_beside=False, fma_rate=2 * task.target.fma_rate)
     return replace(task, target=target)
 
 

@@ -91,8 +91,9 @@ def _cache_bytes(level: int, default: int) -> int:
     return default
 
 
-def _half_rate(target: Target) -> bool:
-    """Zen 4 (AMD family 25 with AVX-512) computes 512 bits in two steps; its successors and Intel's servers in one."""
+def _is_zen4(target: Target) -> bool:
+    """Zen 4 (AMD family 25 with AVX-512) computes 512 bits in two steps, its successors and Intel's servers in one; it
+    adds beside its multiplications, and loads enough for both."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -103,14 +104,16 @@ def _half_rate(target: Target) -> bool:
 def _on_this_machine(target: Target) -> Target:
     """The same target with this machine's caches and operating system."""
     triple = f"{target.arch}-macos" if sys.platform == "darwin" else target.triple
+    zen4 = _is_zen4(target)
     return replace(
         target,
         triple=triple,
         l1_bytes=_cache_bytes(1, target.l1_bytes),
         l2_bytes=_cache_bytes(2, target.l2_bytes),
         l3_bytes=_cache_bytes(3, target.l3_bytes),
-        half_rate=_half_rate(target),
-        fma_rate=target.fma_rate / 2 if _half_rate(target) else target.fma_rate,
+        half_rate=zen4,
+        adds_beside=zen4,
+        fma_rate=target.fma_rate / 2 if zen4 else target.fma_rate,
     )
 
 

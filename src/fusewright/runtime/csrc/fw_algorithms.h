@@ -111,4 +111,59 @@ static void __attribute__((unused)) fw_transpose_f32(
     }
 }
 
+/* Ask for `count` elements from p[at] on to come near; they may lie behind the end of what p points to. */
+FW_FN void fw_prefetch_f32(const float *p, int64_t at, int64_t count) {
+    for (int64_t i = 0; i < count; i += 64 / (int64_t)sizeof(float)) __builtin_prefetch(p + at + i, 0, 3);
+}
+
+/* to = from * s for the power of two s that brings the mean square of these k elements to [1, 4). They come to lie in
+ * pieces of FW_PIECE, `step` apart; in each, as far as there are six or more, the first third is paired with the second.
+ * Behind them come -1/2 the sum of the products of these pairs, of which every other one is subtracted, and 1 / s: 0 if
+ * all elements are. */
+#define FW_PIECE 48
+FW_FN fw_f32v fw_load_some_f32(const float *x, int64_t count) {
+    return count >= FW_LANES ? fw_load_f32(x) : fw_load_f32_n(x, count);
+}
+/* The sums of squares and of products of pairs, of `first` times the elements. */
+FW_FN void fw_sums_of_pairs(const float *x, int64_t k, float first, float *squares, float *products) {
+    fw_f32v square = fw_splat_f32(0), product = fw_splat_f32(0), signs = fw_splat_f32(1);
+    for (int i = 1; i < FW_LANES; i += 2) signs[i] = -1;
+    for (int64_t start = 0; start < k; start += FW_PIECE, x += FW_PIECE) {
+        int64_t count = k - start < FW_PIECE ? k - start : FW_PIECE, pairs = count / 6 * 2;
+        for (int64_t i = 0; i < count; i += FW_LANES) {
+            fw_f32v own = fw_load_some_f32(x + i, count - i) * first;
+            square = own * own + square;
+        }
+        for (int64_t i = 0; i < pairs; i += FW_LANES)
+            product = fw_load_some_f32(x + i, pairs - i) * first * (fw_load_some_f32(x + pairs + i, pairs - i) * first) + product;
+    }
+    *squares = fw_hsum_f32(square), *products = fw_hsum_f32(product * signs);
+}
+FW_FN float fw_power_of_two(int32_t exponent) {
+    union { int32_t bits; float value; } power = {(exponent + 127) << 23};
+    return power.value;
+}
+FW_FN void fw_balance_f32(const float *from, int64_t from_at, int64_t k, float *to, int64_t to_at, int64_t step) {
+    from += from_at, to += to_at;
+    float squares, products, first = 1;
+    fw_sums_of_pairs(from, k, 1, &squares, &products);
+    if (__builtin_expect(!(squares > 0x1p-90f && squares < 0x1p90f), 0)) { /* zeros, no numbers, or squares out of range */
+        first = squares < 1 ? 0x1p62f : 0x1p-70f;
+        fw_sums_of_pairs(from, k, first, &squares, &products);
+    }
+    union { float value; int32_t bits; } mean = {squares * (1 / (float)k)};
+    int32_t exponent = ((mean.bits >> 23) - 127) >> 1;
+    float scale = fw_power_of_two(-exponent), factor = first * scale;
+    for (int64_t start = 0, at = 0; start < k; start += FW_PIECE, at += step) {
+        int64_t count = k - start < FW_PIECE ? k - start : FW_PIECE;
+        for (int64_t i = 0; i < count; i += FW_LANES) {
+            fw_f32v scaled = fw_load_some_f32(from + start + i, count - i) * factor;
+            if (count - i >= FW_LANES) fw_store_f32(to + at + i, scaled);
+            else fw_store_f32_n(to + at + i, scaled, count - i);
+        }
+    }
+    to[k / FW_PIECE * step + k % FW_PIECE] = -0.5f * products * scale * scale;
+    to[(k + 1) / FW_PIECE * step + (k + 1) % FW_PIECE] = squares > 0 ? fw_power_of_two(exponent) / first : squares; /* 0, or no number */
+}
+
 #endif

@@ -1,0 +1,223 @@
+"""a b + a' b' = (a + b') (a' + b) - a a' - b b': products with fewer multiplications, where additions cost nothing.
+
+This is Winograd's inner product ("A New Algorithm for Inner Product", 1968). What is subtracted belongs to a row or to
+a column alone: the former is summed up once a row, where the row is staged, the latter is packed with the weights. One
+multiplication and two additions take the place of two multiply-adds. A processor whose units for additions stand beside
+those for multiplications (`Target.adds_beside`) does four of each for six steps along k, of which four are paired and
+two are not: in two thirds of the time, or 0.70 as measured, whatever the rows of a tile.
+
+The sums of a row are as large as the row's square, so rows and columns are scaled, by powers of two, to about the same
+size; then errors stay near those of the plain product, relative to the sizes of the row and the column (Brent, 1970;
+Higham, "Accuracy and Stability of Numerical Algorithms", 23.2.1). Half is subtracted before and half behind the sum,
+which halves what it grows to. A NaN stays where it belongs; an infinity makes its whole row NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from fusewright.kernel.expr import SIZES, Buffer, Expr, Load, Op, arg, index, known, minimum
+from fusewright.kernel.loops import CallC, Kernel
+from fusewright.schedules.choice import Option
+from fusewright.schedules.pack import PIECE, STEPS
+from fusewright.schedules.product import Loop, Product, Staging
+from fusewright.schedules.task import Task
+from fusewright.schedules.tile import Left, Right, TileShape, tile_costs
+from fusewright.target.target import Target
+
+MAX_ROWS = 22  # accumulators beside six vectors of b, two sums, and what an epilogue keeps; 24 spill now and then
+OPEN_TILE = 16  # rows of a tile for extents that are open
+OPEN_ROWS = 48  # that open extents are taken for
+FEWEST_ROWS = 7  # less wait for the vectors of b
+EXTRA_ROWS = 2  # of a packed panel: what is subtracted, and the scales
+EXTRA = 2  # elements of a staged row: what is subtracted, and its scale undone
+ROOT_ERROR = 2.5e-8  # the error of a sum of k products is this times the root of k, as measured on networks
+FEWEST_AHEAD = 2  # rows of the next panel that a turn asks for
+LARGEST = 1e12  # of weights: their squares must be far from the largest number
+# Cycles, measured on Zen 4:
+STEP = 0.70  # of a step along k for a row of a tile
+SINGLE = 1.05  # of one of the steps that are left at the end
+FINISH = 4.0  # of a row of a tile, beside the plain product
+STAGE_ROW = 30.0
+STAGE_VECTOR = 5.0
+
+
+@dataclass(frozen=True)
+class Paired:
+    """The register tile, and its cycles for all rows and columns."""
+
+    tile: TileShape
+    cycles: float
+
+
+def paired(target: Target, rows: int, k: int, columns: int, known: bool, stage: float = 1.0) -> Paired | None:
+    """The product of `rows` rows (about so many, if they are not known) and [k, columns] in this way; None where there
+    is no use for it. `stage` is what it costs to bring a row to scratch, beside that of a row that lies in memory."""
+    if not target.adds_beside or k < STEPS or rows < FEWEST_ROWS:
+        return None
+    tile = even_tile(rows, MAX_ROWS) if known else TileShape(OPEN_TILE, 1)
+    strips = -(-rows // tile.rows)
+    panels = -(-columns // target.lanes)
+    along = STEP * (k - k % STEPS) + SINGLE * (k % STEPS) + FINISH
+    staging = STAGE_ROW + STAGE_VECTOR * -(-k // target.lanes) * stage
+    return Paired(tile, tile.rows * strips * panels * along + rows * staging)
+
+
+def even_tile(rows: int, most: int) -> TileShape:
+    """The tile for strips of at most `most` rows, all about as high."""
+    return TileShape(-(-rows // -(-rows // most)), 1)
+
+
+def relative_error(k: int) -> float:
+    """The root of the mean squared error by that of the results, about, for rows and columns of any kind."""
+    return ROOT_ERROR * math.sqrt(k)
+
+
+def exact_enough(task: Task, weights: np.ndarray | None, k: int) -> bool:
+    """Whether these weights [any shape], known and float32, may be multiplied in this way."""
+    if weights is None or weights.dtype != np.float32 or relative_error(k) > task.chooser.error_limit:
+        return False
+    return bool(np.abs(weights).max(initial=0) < LARGEST)  # not so for NaN
+
+
+def pick_paired(
+    task: Task, work: str, weights: np.ndarray | None, rows: int | None, k: int, columns: int
+) -> TileShape | None:
+    """The tile for this way to multiply `rows` rows (None: open), where it is better than the plain product."""
+    if not exact_enough(task, weights, k):
+        return None
+    found = paired(task.target, rows or OPEN_ROWS, k, columns, rows is not None)
+    if found is None:
+        return None
+    plain = Option("plain", tile_costs(task.target, columns, rows)[0][0] * k)
+    pairs = option(found, k)
+    chosen = task.chooser.pick(f"{work} {rows or 'open'}x{k}x{columns}", [plain, pairs])
+    return found.tile if chosen is pairs else None
+
+
+def option(found: Paired, k: int) -> Option:
+    return Option(f"pairs {found.tile.rows}x1", found.cycles, f"relative error {relative_error(k):.1e}")
+
+
+def staged_elements(k: int) -> int:
+    """Elements of scratch for a row: whole pieces."""
+    return -(-(k + EXTRA) // PIECE) * PIECE
+
+
+Fill = Callable[[Kernel, Sequence[Expr], Expr], tuple[Buffer, Expr]]
+
+
+def use_pairs(product: Product, line: Fill) -> None:
+    """Make `product`, whose right side is packed by `pack_pairs`, one of this kind.
+
+    `line(kernel, outer indices, row)` tells where the row lies, with its steps along k side by side; it may emit what
+    brings it there. Scratch holds [strip][piece of k][row of the strip][PIECE], as a tile reads it.
+    """
+    k, height = product.k, product.tile.rows
+    row_elements = staged_elements(k)
+
+    def fill(kernel: Kernel, scratch: Buffer, outer: Sequence[Expr], first: Expr, end: Expr) -> None:
+        with kernel.loop(end, "strip", start=first, step=height) as strip:
+            stop = kernel.let(minimum(strip + height, end), "stop")
+            with kernel.loop(stop, "row", start=strip) as row:
+                at = kernel.let((strip - first) * row_elements + (row - strip) * PIECE, "at")
+                source, place = line(kernel, outer, row)
+                args = (source, place, index(k), scratch, at, index(height * PIECE))
+                kernel.emit(CallC("fw_balance_f32", args))
+
+    def elements_for(count: int) -> int:
+        return -(-count // height) * height * row_elements
+
+    product.staging = Staging(fill, index(0), index(row_elements), (), elements_for, by_x=True, row_step=PIECE)
+    block = max(1, product.l2_bytes // 2 // (k * SIZES[product.dtype]))
+    strips = -(-min(product.x.extent, block) // height) if product.fixed and product.l2_bytes else 1
+    product.inner = partial(emit_pairs, height, max(FEWEST_AHEAD, -(-STEPS // strips)))
+
+
+def lines_of(product: Product) -> Fill:
+    """The rows of a left side whose steps along k lie side by side in memory."""
+    p = product
+
+    def step(loop: Loop) -> Expr:
+        return index(loop.left) if p.fixed or loop.left == p.k else arg(loop.left)
+
+    def line(kernel: Kernel, outer: Sequence[Expr], row: Expr) -> tuple[Buffer, Expr]:
+        base = p.left.offset if p.left.offset is not None else index(0)
+        for i, loop in zip(outer, p.outer, strict=True):
+            if loop.left and loop.extent > 1:
+                base = base + i * step(loop)
+        return p.left.memory, base + row * step(p.x)
+
+    return line
+
+
+def emit_pairs(
+    height: int,
+    ahead: int,
+    kernel: Kernel,
+    dtype: str,
+    vectors: int,
+    left: Left,
+    right: Right,
+    finish: Callable[[int, int, Expr], None],
+    unroll: int,
+) -> None:
+    """A tile of balanced rows, of a strip of `height`, by one vector of columns: another form of `tile.emit_tile`.
+
+    Weights that come from beyond the second cache would make the first strip wait: each turn asks for the rows of its
+    panel that are a piece away, and for `ahead` rows of the next panel, which all strips together ask for.
+    """
+    k = known(left.k)
+    if vectors != 1 or left.taps or k is None:
+        raise ValueError(f"pairs come in tiles of one vector, not {vectors}, with k known and without taps")
+    lanes, step, panel = kernel.lanes, height * PIECE, index(k + EXTRA_ROWS)
+
+    def at(m: int, position: Expr) -> Expr:
+        """A step along k of row m, spread over a vector; `position` is where it would lie in the first row."""
+        return Op(dtype, True, "splat", (Load(dtype, False, left.buffer, left.base + (position + left.rows[m])),))
+
+    def behind(m: int, i: int) -> Expr:
+        return at(m, index((k + i) // PIECE * step + (k + i) % PIECE))
+
+    def columns(row: Expr) -> Expr:
+        return Load(dtype, True, right.buffer, right.base + row * lanes)
+
+    strip = kernel.let(left.base // (height * staged_elements(k)), "strip")
+    half = kernel.let(columns(index(k)), "half")
+    acc = [kernel.mutable(half + behind(m, 0), f"c{m}") for m in range(len(left.rows))]
+
+    def piece(first: Expr, row: Expr, pairs: int) -> None:
+        """The steps of a piece that begins at `first`; their rows of the right side begin at `row`."""
+        with kernel.loop(pairs, "i", step=2) as i:
+            place = kernel.let(row + i * 3, "row")
+            b = [kernel.let(columns(place + u), f"b{u}") for u in range(STEPS)]
+            turn = strip * (k // STEPS) + place // STEPS
+            for at_row, rows in ((place + PIECE, STEPS), (panel + minimum(turn * ahead, panel), ahead)):
+                args = (right.buffer, right.base + at_row * lanes, index(rows * lanes))
+                kernel.emit(CallC("fw_prefetch_f32", args))
+            for m, c in enumerate(acc):
+                for u in range(2):  # the single step last: else clang spills from 21 rows on
+                    own, other, single = b[2 * u], b[2 * u + 1], b[4 + u]
+                    one = kernel.let(at(m, first + i + u) + other, "s")
+                    two = kernel.let(at(m, first + i + (pairs + u)) + own, "t")
+                    kernel.assign(c, Op(dtype, True, "fma", (-one if u else one, two, c)))
+                    kernel.assign(c, Op(dtype, True, "fma", (at(m, first + i + (2 * pairs + u)), single, c)))
+
+    whole, rest = divmod(k, PIECE)
+    if whole:
+        with kernel.loop(whole, "piece") as p:
+            piece(kernel.let(p * step, "first"), p * PIECE, PIECE // 3)
+    if rest >= STEPS:
+        piece(index(whole * step), index(whole * PIECE), rest // STEPS * 2)
+    for i in range(k - k % STEPS, k):
+        row = kernel.let(columns(index(i)), "b")
+        for m, c in enumerate(acc):
+            kernel.assign(c, Op(dtype, True, "fma", (at(m, index(i // PIECE * step + i % PIECE)), row, c)))
+    again, scales = kernel.let(columns(index(k)), "half"), kernel.let(columns(index(k + 1)), "scales")
+    for m, c in enumerate(acc):
+        finish(m, 0, kernel.let((c + (again + behind(m, 0))) * (scales * behind(m, 1)), f"y{m}"))

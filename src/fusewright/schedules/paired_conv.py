@@ -1,0 +1,165 @@
+"""Convolutions as products of pairs (`schedules.paired`): a row is the window of a pixel, its channels side by side.
+
+A window that lies in memory as it is read (1x1) is scaled from there; others are gathered first, and so is what the
+kernel computes of its input. That is little beside a product with many columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from math import prod
+
+import onnx_ir as ir
+
+from fusewright.graph.group import dtype_of, elements, shape_of
+from fusewright.kernel.expr import Buffer, Expr, all_of, arg, const, index
+from fusewright.kernel.loops import Kernel
+from fusewright.kernel.tensor import Anchor, Source
+from fusewright.kernel.vectorize import Vectorizer
+from fusewright.schedules.contract import NO_LOOP, epilogue_walks, operand_walks
+from fusewright.schedules.convolution import Convolution
+from fusewright.schedules.epilogue import bias_along, bind_epilogue, epilogue
+from fusewright.schedules.paired import EXTRA_ROWS, Paired, exact_enough, lines_of, option, paired, use_pairs
+from fusewright.schedules.pointwise import merge_axes
+from fusewright.schedules.product import Loop, Product, emit_product
+from fusewright.schedules.prologue import LeftSide, left_side
+from fusewright.schedules.task import Lowered, Operand, Task, Way
+from fusewright.schedules.winograd_ways import OPEN_PIXELS
+
+GATHERED = 2.0  # what it costs to gather a row and to scale it, beside scaling it from where it lies
+TAP = 10.0  # cycles of finding one
+
+
+def pairs(task: Task, c: Convolution, bias: ir.Value | None) -> list[Way]:
+    """This way to lower `c`, if there is one. Cycles are those of whole vectors."""
+    node, filters = c.x.producer(), c.filters
+    computed = node is not None and node in task.group.nodes
+    k = prod(filters.taps) * filters.ci
+    if (
+        filters.groups > 1
+        or filters.transposed
+        or filters.chosen is not None
+        or c.place is not None
+        or min(c.out) == 0
+        or not (computed or task.strides_of(c.x)[1] == 1)
+        or not exact_enough(task, task.array_of(filters.value), k)
+    ):
+        return []
+    rows = OPEN_PIXELS if task.open_extents else c.out[0] * prod(c.out[2:])
+    plain = not computed and in_place(c)
+    found = paired(task.target, rows, k, filters.co, not task.open_extents, 1.0 if plain else GATHERED)
+    if found is None:
+        return []
+    if not plain:
+        found = replace(found, cycles=found.cycles + rows * TAP * prod(filters.taps))
+    return [Way(option(found, k), partial(convolve, task, c, bias, found))]
+
+
+def in_place(c: Convolution) -> bool:
+    """Whether the window of a pixel is the pixel."""
+    g = c.geometry
+    return prod(c.filters.taps) == 1 and not any((*g.pads_begin, *g.pads_end)) and all(s == 1 for s in g.strides)
+
+
+def convolve(task: Task, c: Convolution, bias: ir.Value | None, found: Paired) -> list[Lowered]:
+    dtype, rank, co = dtype_of(c.x), len(c.out), c.filters.co
+    k = prod(c.filters.taps) * c.filters.ci
+    raw = Anchor(shape_of(task.group.anchor.outputs[0]), dtype)
+    results = epilogue(task, raw if bias is None else raw + bias_along(task.tensor(bias), 1, rank))
+    kernel = task.kernel("conv")
+    left = left_side(task, kernel, c.x)
+    right = kernel.buffer(dtype, "w")
+    direct = in_place(c) and not left.computed
+    walks = [*epilogue_walks(task, results, c.out)]
+    if direct:
+        walks.append(task.strides_of(c.x))
+    elif left.computed and in_place(c):
+        walks += operand_walks(task, [left.tensor], c.out)
+    dims = [d for d in range(rank) if d != 1 and c.out[d] != 1]
+    axes = merge_axes(dims, c.out, walks)
+    loops = [Loop(a.extent, a.dim, left.strides[a.dim]) for a in axes]
+    x_loop = loops.pop() if loops else NO_LOOP
+    width = task.target.lanes
+    product = Product(
+        dtype=dtype, outer=loops, y=NO_LOOP, x=x_loop, taps=[], k=k, n=co, n_dim=1, rank=rank,
+        left=left.tensor if isinstance(left.tensor, Source) else Source(shape_of(c.x), dtype, name="a"),
+        tile=found.tile, right=right, right_at=lambda outer, n0: n0 * (k + EXTRA_ROWS), right_step=index(width),
+        right_partial=False, fixed=not task.open_extents, k_fixed=True, n_fixed=True, threads=task.threads,
+        l2_bytes=task.target.l2_bytes, anchor=raw,
+    )  # fmt: skip
+    gather = _Gather(c, product, left, kernel.scratch(dtype, 0 if direct else k, "window"))
+    use_pairs(product, lines_of(product) if direct else gather.line)
+    packed, before = c.filters.packed(task, width, "pairs")
+    product.results = bind_epilogue(task, kernel, results)
+    operands: list[Operand] = [*left.operands, packed, *product.results.operands]
+    units = emit_product(task, kernel, product)
+    flop = 2 * elements(c.out) * k
+    in_order = product.results.read_at(len(left.operands) + 1)
+    return [*before, Lowered(kernel, operands, units, flop, product.scratch_bytes, in_place=in_order)]
+
+
+@dataclass(frozen=True)
+class _Gather:
+    """Brings the window of one pixel to `scratch`: [taps][channels], zeros where it reaches beyond the input."""
+
+    c: Convolution
+    product: Product
+    left: LeftSide
+    scratch: Buffer
+
+    def line(self, kernel: Kernel, outer: Sequence[Expr], row: Expr) -> tuple[Buffer, Expr]:
+        place = self.place(kernel, outer, row)
+        self.taps(kernel, place, 0, [], [], index(0))
+        return self.scratch, index(0)
+
+    def place(self, kernel: Kernel, outer: Sequence[Expr], row: Expr) -> list[Expr]:
+        """The index of the pixel in the result: of its loops, the last may run over several dimensions."""
+        out = self.c.out
+        place: list[Expr] = [index(0)] * len(out)
+        for i, loop in zip(outer, self.product.outer, strict=True):
+            place[loop.dim] = i
+        x = self.product.x
+        left, d = x.extent, x.dim
+        while left > 1:
+            if d != 1 and out[d] != 1:
+                left //= out[d]
+                place[d] = row if left == 1 else kernel.let(row % self.ext(out[d]), f"o{d}")
+                row = row if left == 1 else kernel.let(row // self.ext(out[d]), "rest")
+            d -= 1
+        return place
+
+    def ext(self, value: int) -> Expr:
+        return index(value) if self.product.fixed else arg(value)
+
+    def taps(
+        self, kernel: Kernel, place: list[Expr], depth: int, where: list[Expr], inside: list[Expr], tap: Expr
+    ) -> None:
+        c, g = self.c, self.c.geometry
+        if depth < len(c.filters.taps):
+            with kernel.loop(c.filters.taps[depth], "t") as t:
+                step = place[2 + depth] * g.strides[depth] + t * g.dilations[depth] - g.pads_begin[depth]
+                at = kernel.let(step, "in")
+                size = self.ext(shape_of(c.x)[2 + depth])
+                bounds = [at >= 0, at < size] if g.pads_begin[depth] or g.pads_end[depth] else []
+                more = tap * c.filters.taps[depth] + t
+                self.taps(kernel, place, depth + 1, [*where, at], [*inside, *bounds], more)
+            return
+        start = kernel.let(tap * c.filters.ci, "at")
+
+        def copy(lane: Expr, vectorize: Vectorizer) -> None:
+            value = self.left.tensor.at((place[0], lane, *where))
+            kernel.store_lanes(self.scratch, start + lane, value, vectorize)
+
+        def clear(lane: Expr, vectorize: Vectorizer) -> None:
+            kernel.store_lanes(self.scratch, start + lane, const(0, self.scratch.dtype), vectorize)
+
+        condition = all_of(inside)
+        if condition is None:
+            kernel.vector_loop(index(c.filters.ci), copy)
+            return
+        with kernel.when(condition):
+            kernel.vector_loop(index(c.filters.ci), copy)
+        with kernel.otherwise():
+            kernel.vector_loop(index(c.filters.ci), clear)
