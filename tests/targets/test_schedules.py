@@ -6,7 +6,7 @@ The other tests of kernels run on the best that this machine has, or in the inte
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -63,10 +63,10 @@ class Emulated:
 
 
 class Kernels:
-    """All cases' kernels for one target, in one library."""
+    """All kernels of some cases for one target, in one library."""
 
-    def __init__(self, target: Target, open_extents: bool, folder: Path) -> None:
-        self.cases = {name: _case(name) for name in CASES}
+    def __init__(self, cases: Mapping[str, Case], target: Target, open_extents: bool, folder: Path) -> None:
+        self.cases = cases
         self.lowered: dict[str, list[Lowered]] = {
             name: case.lower(target, open_extents=open_extents, threads=THREADS) for name, case in self.cases.items()
         }
@@ -117,12 +117,17 @@ def target(request: pytest.FixtureRequest) -> Target:
 
 @pytest.fixture(scope="module", params=[False, True], ids=["fixed", "open"])
 def kernels(target: Target, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Kernels:
-    return Kernels(target, request.param, tmp_path_factory.mktemp(target.name))
+    cases = {name: _case(name) for name in CASES}
+    return Kernels(cases, target, request.param, tmp_path_factory.mktemp(target.name))
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_schedule(kernels: Kernels, name: str) -> None:
-    for array, wanted in zip(kernels.outputs(name), expected(name), strict=True):
+    compare(kernels.outputs(name), expected(name))
+
+
+def compare(outputs: Sequence[Array], expected: Sequence[Array]) -> None:
+    for array, wanted in zip(outputs, expected, strict=True):
         assert (array.dtype, array.shape) == (wanted.dtype, wanted.shape)
         if wanted.dtype.kind != "f":
             np.testing.assert_array_equal(array, wanted)

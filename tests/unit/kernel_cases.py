@@ -20,6 +20,7 @@ from fusewright.kernel.interpret import interpret
 from fusewright.kernel.meaning import NUMPY
 from fusewright.ops.registry import find
 from fusewright.schedules import lower
+from fusewright.schedules.pack import PIECE
 from fusewright.schedules.task import Lowered, Pack, Strides, Task, Temp
 from fusewright.target.arm import NEON
 from fusewright.target.target import Target
@@ -195,7 +196,7 @@ def run_in_shares(lowered: Lowered, arrays: Sequence[Array], shares: int) -> Non
         lo, hi = lowered.units * t // shares, lowered.units * (t + 1) // shares
         interpret(
             lowered.kernel, dict(zip(buffers, own, strict=True)), lowered.units, lo, hi, scratch_bytes=lowered.scratch,
-            functions={"fw_transpose_f32": partial(transpose, lowered.kernel.lanes)},
+            functions=functions(lowered.kernel.lanes),
         )  # fmt: skip
         for array, old, new, seen in zip(arrays, before, own, written, strict=True):
             changed = new.view(bits(new)) != old.view(bits(old))
@@ -204,12 +205,38 @@ def run_in_shares(lowered: Lowered, arrays: Sequence[Array], shares: int) -> Non
             array[changed] = new[changed]
 
 
+def functions(lanes: int) -> dict[str, Callable[..., None]]:
+    """What schedules call of csrc/fw_algorithms.h."""
+    return {
+        "fw_transpose_f32": partial(transpose, lanes),
+        "fw_balance_f32": balance,
+        "fw_prefetch_f32": lambda source, at, count: None,
+    }
+
+
 def transpose(
     lanes: int, source: Array, at: int, step: int, rows: int, depth: int, target: Array, place: int, to_step: int
 ) -> None:
     """What `fw_transpose_f32` of csrc/fw_algorithms.h does."""
     for d in range(depth):
         target[place + d * to_step :][:lanes] = [source[at + r * step + d] if r < rows else 0 for r in range(lanes)]
+
+
+def balance(source: Array, at: int, k: int, target: Array, place: int, step: int) -> None:
+    """What `fw_balance_f32` of csrc/fw_algorithms.h does."""
+    assert 0 <= at <= len(source) - k
+    row = source[at : at + k].astype(np.float64)
+    mean_square = np.mean(row**2)
+    scale = 2.0 ** -np.floor(np.log2(mean_square) / 2) if mean_square > 0 else 1.0
+    half = 0.0
+    for piece in range(0, k, PIECE):
+        steps = row[piece : piece + PIECE] * scale
+        pairs = len(steps) // 6 * 2
+        products = steps[:pairs] * steps[pairs : 2 * pairs]
+        half -= float(np.sum(products[::2]) - np.sum(products[1::2])) / 2
+        target[place + piece // PIECE * step :][: len(steps)] = steps
+    for i, value in enumerate((half, 1 / scale), start=k):
+        target[place + i // PIECE * step + i % PIECE] = value
 
 
 def floats(*shape: int, seed: int = 0) -> Array:

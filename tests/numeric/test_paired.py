@@ -1,0 +1,157 @@
+"""Do products of pairs agree with float64, and keep rows and columns apart that are not finite or of another size?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from branches import Graph, check
+from paired_cases import adding, only_pairs
+
+import fusewright as fw
+from fusewright.schedules.paired import relative_error
+from fusewright.target import host
+
+__all__ = ["only_pairs"]
+pytestmark = pytest.mark.usefixtures("only_pairs", "adding_host")
+Array = np.ndarray[Any, Any]
+
+
+@pytest.fixture
+def adding_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fusewright.compiler.host", lambda: adding(host()))
+
+
+def compiled(graph: Graph, threads: int = 1) -> tuple[fw.Session, int]:
+    """The session, and how many of its kernels are products of pairs."""
+    session = fw.compile(graph.model(), threads=threads)
+    session.run(None, graph.feeds)
+    plan = session.programs[0].plan
+    assert plan is not None
+    return session, sum(any(c.chosen.name.startswith("pairs") for c in note.choices) for note in plan.notes)
+
+
+def product(x: Array, w: Array, *, bias: Array | None = None, threads: int = 1) -> Array:
+    graph = Graph()
+    y = graph.node("MatMul", graph.input(x), graph.weight(w))[0]
+    graph.output(y if bias is None else graph.node("Add", y, graph.weight(bias))[0], 2)
+    session, pairs = compiled(graph, threads)
+    assert pairs == 1
+    return np.asarray(session.run(None, graph.feeds)[0])
+
+
+def normal(*shape: int, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+# channels in, channels out, input extents, filter, pads, strides, batch
+LAYERS = [
+    (64, 64, (28, 28), (1, 1), (0, 0, 0, 0), (1, 1), 1),
+    (96, 17, (31, 29), (1, 1), (0, 0, 0, 0), (1, 1), 2),
+    (48, 100, (15, 14), (1, 1), (0, 0, 0, 0), (2, 2), 1),
+    (512, 33, (7, 7), (1, 1), (0, 0, 0, 0), (1, 1), 3),
+    (33, 35, (9, 30), (3, 3), (1, 1, 1, 1), (1, 1), 2),
+    (24, 40, (17, 13), (3, 3), (1, 0, 2, 1), (2, 1), 1),
+    (20, 12, (50,), (5,), (2, 2), (1,), 2),
+]
+
+
+@pytest.mark.parametrize("open_extents", [False, True], ids=["fixed", "open"])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_layers(threads: int, open_extents: bool) -> None:
+    graph = Graph(open=open_extents)
+    for i, (ci, co, extents, taps, pads, strides, batch) in enumerate(LAYERS):
+        x = graph.channels_last(graph.input(graph.normal(batch, ci, *extents)), ci, 2 + len(extents))
+        w, bias = graph.weight(graph.normal(co, ci, *taps)), graph.weight(graph.normal(co))
+        if i % 2:
+            x = graph.node("Mul", x, graph.input(graph.normal(batch, ci, *(1 for _ in extents))))[0]
+        y = graph.node("Conv", x, w, bias, pads=pads, strides=strides)[0]
+        graph.output(graph.node("Relu", y)[0], 2 + len(extents))
+    for rows, k, columns in ((128, 96, 96), (50, 100, 1000), (197, 47, 70), (2000, 768, 24)):
+        x = graph.input(graph.normal(2, rows, k))
+        graph.output(graph.node("MatMul", x, graph.weight(graph.normal(k, columns)))[0], 3)
+    assert compiled(graph, threads)[1] >= len(LAYERS) + 4
+    check(graph, threads)
+
+
+KINDS: dict[str, Callable[[Array], Array]] = {
+    "normal": lambda x: x,
+    "positive": lambda x: np.asarray(np.random.default_rng(1).random(x.shape)),
+    "relu": lambda x: np.maximum(x, 0),
+    "skew": np.exp,
+}
+
+
+@pytest.mark.parametrize("weights", ["normal", "positive"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_error_is_what_is_promised(kind: str, weights: str) -> None:
+    for k in (6, 7, 16, 48, 100, 512, 1024, 4096):
+        x = KINDS[kind](normal(48, k)).astype(np.float32)
+        w = KINDS[weights](normal(k, 40, seed=2)).astype(np.float32)
+        wanted = x.astype(np.float64) @ w
+        error = np.sqrt(np.mean((product(x, w) - wanted) ** 2) / np.mean(wanted**2))
+        assert error < 2 * relative_error(k), k
+
+
+def test_rows_of_zeros_give_the_bias() -> None:
+    x, bias = normal(25, 100), normal(33, seed=3)
+    x[3:9] = 0
+    y = product(x, normal(100, 33, seed=1), bias=bias)
+    np.testing.assert_array_equal(y[3:9], np.broadcast_to(bias, (6, 33)))
+    assert (y[[0, 24]] != bias).all()
+
+
+@pytest.mark.parametrize("size", [4e37, 1e30, 1e18, 1e-18, 1e-30, 1e-38])
+def test_rows_of_every_size(size: float) -> None:
+    x, w = normal(25, 100), normal(100, 33, seed=1) / np.float32(100)
+    x[::3] *= np.float32(size)
+    wanted = x.astype(np.float64) @ w
+    error = np.abs(product(x, w) - wanted).max(axis=1) / np.sqrt(np.mean(wanted**2, axis=1))
+    assert error.max() < 4e-6
+
+
+@pytest.mark.parametrize("size", [1e11, 1e-11, 1e-30, 1e-37])
+def test_columns_of_every_size(size: float) -> None:
+    x, w = normal(25, 100), normal(100, 33, seed=1)
+    w[:, ::3] *= np.float32(size)
+    wanted = x.astype(np.float64) @ w
+    error = np.abs(product(x, w) - wanted).max(axis=0) / np.sqrt(np.mean(wanted**2, axis=0))
+    assert error.max() < 4e-6
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [0, 15, 16, 47, 48, 99])
+def test_what_is_not_finite_stays_in_its_row(value: float, place: int) -> None:
+    x, w = normal(25, 100), normal(100, 33, seed=1)
+    clean = product(x, w)
+    x[17, place] = value
+    y = product(x, w)
+    assert not np.isfinite(y[17]).any()
+    np.testing.assert_array_equal(np.delete(y, 17, 0), np.delete(clean, 17, 0))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_equal_rows_and_columns_give_equal_results(threads: int) -> None:
+    rows, columns = np.tile(normal(1, 100), (25, 1)), np.tile(normal(100, 1, seed=1), (1, 33))
+    by_rows, by_columns = product(rows, normal(100, 33), threads=threads), product(normal(25, 100), columns)
+    np.testing.assert_array_equal(by_rows, np.broadcast_to(by_rows[:1], by_rows.shape))
+    np.testing.assert_array_equal(by_columns, np.broadcast_to(by_columns[:, :1], by_columns.shape))
+
+
+def two_products(k: int) -> Graph:
+    graph = Graph()
+    graph.output(graph.node("MatMul", graph.input(graph.normal(64, k)), graph.weight(graph.normal(k, 64)))[0], 2)
+    x = graph.channels_last(graph.input(graph.normal(1, 2, 14, 14)), 2, 4)
+    x = graph.node("Conv", x, graph.weight(graph.normal(k, 2, 1, 1)))[0]
+    graph.output(graph.node("Conv", x, graph.weight(graph.normal(64, k, 1, 1)))[0], 4)
+    return graph
+
+
+def test_a_limit_of_errors_counts_for_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert compiled(two_products(64))[1] == compiled(two_products(65))[1] == 2
+    monkeypatch.setenv("FUSEWRIGHT_WINOGRAD", repr(relative_error(64)))
+    assert (compiled(two_products(64))[1], compiled(two_products(65))[1]) == (2, 0)
+    monkeypatch.setenv("FUSEWRIGHT_WINOGRAD", "off")
+    assert compiled(two_products(6))[1] == 0
