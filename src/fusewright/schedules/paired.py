@@ -9,7 +9,9 @@ two are not: in two thirds of the time, or 0.70 as measured, whatever the rows o
 The sums of a row are as large as the row's square, so rows and columns are scaled, by powers of two, to about the same
 size; then errors stay near those of the plain product, relative to the sizes of the row and the column (Brent, 1970;
 Higham, "Accuracy and Stability of Numerical Algorithms", 23.2.1). Half is subtracted before and half behind the sum,
-which halves what it grows to. A NaN stays where it belongs; an infinity makes its whole row NaN.
+which halves what it grows to. Every other pair is -(a - b') (a' - b) + a a' + b b', so that what is subtracted does not
+add up where all elements of a row are positive, as behind a ReLU. A NaN stays where it belongs; an infinity makes its
+whole row NaN.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from fusewright.schedules.task import Task
 from fusewright.schedules.tile import Left, Right, TileShape, tile_costs
 from fusewright.target.target import Target
 
-MAX_ROWS = 22  # accumulators beside six vectors of b, two sums, and what an epilogue keeps; 24 spill now and then
+MAX_ROWS = 20  # accumulators beside six vectors of b, two sums, and what an epilogue keeps; from 21 on clang may spill
 OPEN_TILE = 16  # rows of a tile for extents that are open
 OPEN_ROWS = 48  # that open extents are taken for
 FEWEST_ROWS = 7  # less wait for the vectors of b
