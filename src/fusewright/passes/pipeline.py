@@ -18,6 +18,7 @@ from fusewright.passes.fold_affine import FoldAffine
 from fusewright.passes.fold_constants import FoldConstants
 from fusewright.passes.fold_pad import FoldPad
 from fusewright.passes.merge_common import MergeCommon
+from fusewright.passes.merge_parallel import MergeParallel
 from fusewright.passes.merge_transposes import MergeTransposes
 from fusewright.passes.merge_views import MergeViews
 from fusewright.passes.remove_dead import RemoveDead
@@ -44,6 +45,7 @@ OPTIMIZE: tuple[Pass, ...] = (
             RemoveDead(),
         )
     ),
+    MergeParallel(),  # at the end: what folds into weights has done so
 )
 """Once a model, before any shape is known."""
 
