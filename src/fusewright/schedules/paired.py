@@ -57,12 +57,14 @@ class Paired:
     cycles: float
 
 
-def paired(target: Target, rows: int, k: int, columns: int, known: bool, stage: float = 1.0) -> Paired | None:
+def paired(
+    target: Target, rows: int, k: int, columns: int, known: bool, stage: float = 1.0, threads: int = 1
+) -> Paired | None:
     """The product of `rows` rows (about so many, if they are not known) and [k, columns] in this way; None where there
     is no use for it. `stage` is what it costs to bring a row to scratch, beside that of a row that lies in memory."""
     if not target.adds_beside or k < STEPS or rows < FEWEST_ROWS:
         return None
-    tile = even_tile(rows, MAX_ROWS) if known else TileShape(OPEN_TILE, 1)
+    tile = even_tile(rows, MAX_ROWS, threads) if known else TileShape(OPEN_TILE, 1)
     strips = -(-rows // tile.rows)
     panels = -(-columns // target.lanes)
     along = STEP * (k - k % STEPS) + SINGLE * (k % STEPS) + FINISH
@@ -70,9 +72,11 @@ def paired(target: Target, rows: int, k: int, columns: int, known: bool, stage: 
     return Paired(tile, tile.rows * strips * panels * along + rows * staging)
 
 
-def even_tile(rows: int, most: int) -> TileShape:
-    """The tile for strips of at most `most` rows, all about as high."""
-    return TileShape(-(-rows // -(-rows // most)), 1)
+def even_tile(rows: int, most: int, threads: int = 1) -> TileShape:
+    """The tile for strips of at most `most` rows, all about as high, and as many for each thread if they stay high."""
+    strips = -(-rows // most)
+    even = -(-strips // threads) * threads
+    return TileShape(-(-rows // (even if rows >= FEWEST_ROWS * even else strips)), 1)
 
 
 def relative_error(k: int) -> float:
@@ -93,7 +97,7 @@ def pick_paired(
     """The tile for this way to multiply `rows` rows (None: open), where it is better than the plain product."""
     if not exact_enough(task, weights, k):
         return None
-    found = paired(task.target, rows or OPEN_ROWS, k, columns, rows is not None)
+    found = paired(task.target, rows or OPEN_ROWS, k, columns, rows is not None, threads=task.threads)
     if found is None:
         return None
     plain = Option("plain", tile_costs(task.target, columns, rows)[0][0] * k)

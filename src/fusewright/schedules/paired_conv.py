@@ -49,7 +49,8 @@ def pairs(task: Task, c: Convolution, bias: ir.Value | None) -> list[Way]:
         return []
     rows = OPEN_PIXELS if task.open_extents else c.out[0] * prod(c.out[2:])
     plain = not computed and in_place(c)
-    found = paired(task.target, rows, k, filters.co, not task.open_extents, 1.0 if plain else GATHERED)
+    known, stage = not task.open_extents, 1.0 if plain else GATHERED
+    found = paired(task.target, rows, k, filters.co, known, stage, task.threads)
     if found is None:
         return []
     if not plain:

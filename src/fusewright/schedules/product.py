@@ -16,7 +16,7 @@ from fusewright.kernel.tensor import Anchor, Mapped, Source, walk
 from fusewright.kernel.vectorize import LANE, Vectorizer
 from fusewright.schedules.epilogue import Results
 from fusewright.schedules.task import Task
-from fusewright.schedules.tile import Left, Right, TileShape, emit_tile, splits_rows, unrolled_steps
+from fusewright.schedules.tile import FEWEST_UNITS, Left, Right, TileShape, emit_tile, splits_rows, unrolled_steps
 
 NEAR = 1 << 15  # bytes of a block that are written and read again at once: about the L1 cache
 LONG_EPILOGUE = 4  # elementwise nodes; more are not repeated for each accumulator
@@ -136,6 +136,8 @@ class _Emitter:
         shares = 1
         if outer_units * blocks < p.threads:  # too few row blocks: the threads share the panels as well
             shares = min(panels, -(-p.threads // (outer_units * blocks)))
+        elif outer_units * blocks % p.threads and outer_units * blocks < FEWEST_UNITS * p.threads:
+            shares = min(panels, p.threads)  # and where some would have a whole block more than others
         per_share = -(-panels // shares)
         shares = -(-panels // per_share)
         units = outer_units * blocks * shares
