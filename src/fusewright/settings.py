@@ -126,7 +126,8 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "FUSEWRIGHT_WINOGRAD", "winograd", _error_limit, lambda: None, "2e-6",
-        "up to which relative error of a layer convolutions are computed by Winograd's algorithms, or off for nowhere",
+        "up to which relative error of a layer convolutions and products are computed by Winograd's algorithms, or off "
+        "for nowhere",
     ),
 )  # fmt: skip
 
