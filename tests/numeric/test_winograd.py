@@ -56,6 +56,7 @@ def outputs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(winograd_ways, "OUTPUTS", (request.param,))
     monkeypatch.setattr(winograd_ways, "direct_cycles", lambda task, c: float("inf"))
     monkeypatch.setattr("fusewright.schedules.conv.direct_cycles", lambda task, c: float("inf"))
+    monkeypatch.setattr("fusewright.schedules.conv.pairs", lambda task, c, bias: [])
     monkeypatch.setenv("FUSEWRIGHT_WINOGRAD", "1e-4")
     made: tuple[int, int] = request.param
     return made
