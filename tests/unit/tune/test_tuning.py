@@ -23,10 +23,12 @@ ROWS, K, COLUMNS = 30, 40, 100
 
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two layers of a size, a cache of its own, and no setting of the person who runs the tests."""
+    """Two layers of a size, a cache of its own, no setting of the person who runs the tests, and one arithmetic, so
+    that tiles are what there is to choose."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FUSEWRIGHT_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("FUSEWRIGHT_TUNING", raising=False)
+    monkeypatch.setenv("FUSEWRIGHT_WINOGRAD", "off")
     w = np.random.default_rng(0).standard_normal((K, COLUMNS)).astype(np.float32)
     v = np.random.default_rng(1).standard_normal((COLUMNS, K)).astype(np.float32)
     nodes = [
