@@ -16,6 +16,7 @@ import pytest
 from chain_cases import Layer, chain_of
 from kernel_cases import Case, extents, floats, node
 from paired_cases import adding, in_pairs, only_pairs
+from schedule_cases import computed, matmul
 
 from fusewright.codegen.c import print_kernel
 from fusewright.runtime.compiler import Commands, find_compiler
@@ -24,16 +25,6 @@ from fusewright.target.target import Target
 from fusewright.target.x86 import AVX2, AVX512
 
 __all__ = ["only_pairs"]
-
-
-def matmul(rows: int, k: int, columns: int) -> Case:
-    nodes = [node("MatMul", ["x", "w"], ["t"]), node("Add", ["t", "b"], ["u"]), node("Relu", ["u"], ["y"])]
-    return Case(nodes, {"x": floats(rows, k)}, constants={"w": floats(k, columns), "b": floats(columns)})
-
-
-def computed(batch: int, rows: int, k: int, columns: int) -> Case:
-    feeds = {"a": floats(batch, rows, k), "b": floats(batch, k, columns)}
-    return Case([node("MatMul", ["a", "b"], ["y"])], feeds)
 
 
 def conv(channels: int, filters: int, size: int, filter_size: int, stride: int = 1, group: int = 1) -> Case:

@@ -41,3 +41,11 @@ OPS: dict[tuple[str, str], OpDef] = {(d.domain, d.name): d for family in FAMILIE
 def find(domain: str, op_type: str) -> OpDef | None:
     """The declaration of an operation, or None where there is none."""
     return OPS.get(("" if domain == "ai.onnx" else domain, op_type))
+
+
+def declared(domain: str, op_type: str) -> OpDef:
+    """The declaration of an operation that is known to have one; raises ValueError where there is none."""
+    definition = find(domain, op_type)
+    if definition is None:
+        raise ValueError(f"operation {domain}:{op_type} is not declared")
+    return definition

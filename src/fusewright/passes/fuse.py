@@ -15,9 +15,9 @@ import onnx_ir as ir
 from fusewright.graph.decisions import Log
 from fusewright.graph.group import Group, dtype_of, elements, shape_of
 from fusewright.graph.site import site_of
-from fusewright.ops.opdef import Kind, OpDef
+from fusewright.ops.opdef import Kind
 from fusewright.ops.probe import Work, elementwise_work
-from fusewright.ops.registry import find
+from fusewright.ops.registry import declared
 from fusewright.passes.attention import Attention, find_attention
 from fusewright.passes.base import report_step
 from fusewright.passes.lines import Loops, broadcasts_to
@@ -67,7 +67,7 @@ class Grouper:
         self.log = log
         self.order = {n: i for i, n in enumerate(self.nodes)}
         self.owner: dict[ir.Node, Growth] = {}
-        self.ops = {n: declared(n) for n in self.nodes}
+        self.ops = {n: declared(n.domain, n.op_type) for n in self.nodes}
         self.graph_outputs = set(graph.outputs)
         self.works: dict[ir.Node, Work] = {}
 
@@ -326,13 +326,6 @@ class Grouper:
         if not outputs:  # nothing reads it: dead, but a kernel needs a place to write to
             outputs = [members[-1].outputs[0]]
         return Group(0, growth.kind.value, growth.anchor, members, inputs, outputs, growth.schedule)
-
-
-def declared(node: ir.Node) -> OpDef:
-    definition = find(node.domain, node.op_type)
-    if definition is None:
-        raise ValueError(f"operation {node.domain}:{node.op_type} is not declared")
-    return definition
 
 
 def label(node: ir.Node) -> str:

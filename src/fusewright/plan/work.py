@@ -11,9 +11,9 @@ import onnx_ir as ir
 
 from fusewright.graph.group import Group, dtype_of, elements, shape_of
 from fusewright.graph.site import site_of
-from fusewright.ops.opdef import Kind, OpDef
+from fusewright.ops.opdef import Kind
 from fusewright.ops.probe import elementwise_work
-from fusewright.ops.registry import find
+from fusewright.ops.registry import declared
 
 _PASSES = 3  # over each element of what a normalisation or a softmax reads: statistics, differences, results
 _costs: dict[tuple[str, str, str], int] = {}  # of one element, by operation and dtype: probing is slow
@@ -26,18 +26,11 @@ def work_of_nodes(group: Group, flop: int, makes_results: bool) -> tuple[int, ..
     """
     if not makes_results:
         return tuple(flop if node is group.anchor else 0 for node in group.nodes)
-    terms = {node: _terms(node) for node in group.nodes if _definition(node).kind is Kind.CONTRACTION}
+    terms = {node: _terms(node) for node in group.nodes if declared(node.domain, node.op_type).kind is Kind.CONTRACTION}
     if not terms and group.kind in (Kind.WINDOW.value, Kind.CUSTOM.value):
         terms = {group.anchor: 1}
     whole = sum(terms.values()) or 1
     return tuple(flop * terms[node] // whole if node in terms else _work(node) for node in group.nodes)
-
-
-def _definition(node: ir.Node) -> OpDef:
-    definition = find(node.domain, node.op_type)
-    if definition is None:
-        raise ValueError(f"operation {node.domain}:{node.op_type} is not declared")
-    return definition
 
 
 def _terms(node: ir.Node) -> int:
@@ -46,13 +39,13 @@ def _terms(node: ir.Node) -> int:
     left, right = node.inputs[:2]
     if left is None or right is None:
         return 0
-    each = shape_of(right)[1:] if _definition(node).channels else shape_of(left)[-1:]
+    each = shape_of(right)[1:] if declared(node.domain, node.op_type).channels else shape_of(left)[-1:]
     return elements(shape_of(node.outputs[0])) * elements(each)
 
 
 def _work(node: ir.Node) -> int:
     made = elements(shape_of(node.outputs[0]))
-    definition = _definition(node)
+    definition = declared(node.domain, node.op_type)
     if definition.kind is not Kind.ELEMENTWISE:
         source = node.inputs[0] if node.inputs else None
         return _PASSES * max(made, elements(shape_of(source)) if source is not None and source.shape is not None else 0)

@@ -105,15 +105,16 @@ class Stage:
 
     def cycles(self, task: Task) -> float:
         """What it takes with the vectors of `task` where nothing waits for memory."""
-        plain, found = self.plain_cycles(task), self.pairs(task)
-        return plain if found is None else min(plain, found.cycles)
+        found = self.pairs(task)
+        return self.plain_cycles(task) if found is None else found.cycles
 
     def pairs(self, task: Task) -> Paired | None:
-        """A pointwise one as a product of pairs."""
+        """A pointwise one as a product of pairs, where that is better."""
         k, (batch, columns, height, width) = shape_of(self.x)[1], shape_of(self.out)
         if self.slides is not None or not exact_enough(task, task.array_of(self.w), k):
             return None
-        return paired(task.target, batch * height * width, k, columns, True)
+        found = paired(task.target, batch * height * width, k, columns, True)
+        return found if found is not None and found.cycles < self.plain_cycles(task) else None
 
     def plain_cycles(self, task: Task) -> float:
         target, channels = task.target, shape_of(self.out)[1]
@@ -186,8 +187,6 @@ class Stage:
     ) -> Operand:
         task, (batch, columns, height, width), k = self.task, shape_of(self.out), shape_of(self.x)[1]
         found = self.pairs(task)
-        if found is not None and found.cycles >= self.plain_cycles(task):
-            found = None
         if found is not None:
             tile = even_tile(rows * width, min(width, found.tile.rows))
         else:
@@ -257,13 +256,14 @@ class Chain:
         """Depth first, and one after the other: the same arithmetic, other ways through memory."""
         target, threads = self.task.target, self.task.threads
         apart = sum(s.cycles_alone(self.task) for s in self.stages)
-        chained = sum(self.work)
+        work = self.work
+        chained = sum(work)
         for i, value in enumerate(self.inner):
             y = self.stages[i + 1].slides
             kept = max(0, y[0].kernel - y[0].stride) if y else 0
             apart += EXPOSED * 2 * elements(shape_of(value)) * SIZES[dtype_of(value)] / target.l3_rate
             chained += 2 * kept * self.bands * row_bytes(value) / target.l2_rate
-            chained += kept * (threads - 1) / shape_of(value)[2] * sum(self.work[: i + 1])  # made twice
+            chained += kept * (threads - 1) / shape_of(value)[2] * sum(work[: i + 1])  # made twice
         return Option("depth first", chained), Option("apart", apart)
 
     def lower(self) -> list[Lowered]:

@@ -13,17 +13,17 @@ from fusewright.kernel.expr import Expr, index
 from fusewright.kernel.tensor import Anchor, Source, Tensor
 from fusewright.schedules.choice import Option
 from fusewright.schedules.contract import NO_LOOP, epilogue_walks, operand_walks
-from fusewright.schedules.convolution import Convolution
+from fusewright.schedules.convolution import Convolution, lower_product
 from fusewright.schedules.depthwise import is_depthwise, lower_depthwise
-from fusewright.schedules.epilogue import bias_along, bind_epilogue, epilogue
+from fusewright.schedules.epilogue import bias_along, epilogue
 from fusewright.schedules.filters import Filters
 from fusewright.schedules.geometry import conv_geometry
 from fusewright.schedules.paired_conv import pairs
 from fusewright.schedules.pointwise import Axis, merge_axes
-from fusewright.schedules.product import Loop, Product, Tap, emit_product
+from fusewright.schedules.product import Loop, Product, Tap
 from fusewright.schedules.prologue import left_side, pixel_staging
 from fusewright.schedules.staging import conv_staging
-from fusewright.schedules.task import Lowered, Operand, Task, Way
+from fusewright.schedules.task import Lowered, Task, Way
 from fusewright.schedules.tile import in_halves, pick_tile
 from fusewright.schedules.winograd_ways import direct_cycles, ways, work_of
 
@@ -117,13 +117,7 @@ def convolve(task: Task, c: Convolution, bias: ir.Value | None) -> list[Lowered]
         product.staging = pixel_staging(product, left.tensor, ci)
     elif staged:
         product.staging = conv_staging(strides_x, product, left.tensor, geometry, groups, ci, kernel_shape, merge_x)
-    packed, before = c.filters.packed(task, width)
-    product.results = bind_epilogue(task, kernel, results)
-    operands: list[Operand] = [*left.operands, packed, *product.results.operands]
-    units = emit_product(task, kernel, product)
-    flop = 2 * elements(c.out) * filters
-    in_place = product.results.read_at(len(left.operands) + 1)
-    return [*before, Lowered(kernel, operands, units, flop, product.scratch_bytes, in_place=in_place)]
+    return lower_product(task, kernel, c, product, left, results, "matrix")
 
 
 SCHEDULES: Mapping[str, Callable[[Task], list[Lowered]]] = {"conv": lower_conv}

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from fusewright.graph.group import elements
+from fusewright.kernel.loops import Kernel
+from fusewright.kernel.tensor import Tensor
+from fusewright.schedules.epilogue import bind_epilogue
 from fusewright.schedules.filters import Filters
 from fusewright.schedules.geometry import Geometry
-from fusewright.schedules.product import Place
+from fusewright.schedules.product import Place, Product, emit_product
+from fusewright.schedules.prologue import LeftSide
+from fusewright.schedules.task import Lowered, Operand, Task
 
 
 @dataclass(frozen=True)
@@ -24,3 +30,17 @@ class Convolution:
     geometry: Geometry
     out: tuple[int, ...]
     place: Callable[[Place], Place] | None = None
+
+
+def lower_product(
+    task: Task, kernel: Kernel, c: Convolution, product: Product, left: LeftSide, results: Sequence[Tensor], order: str
+) -> list[Lowered]:
+    """The kernel that `product` is, with filters packed in `order`, and before it the one that packs filters which are
+    computed at run time."""
+    packed, before = c.filters.packed(task, product.tile.vectors * task.target.lanes, order)
+    product.results = bind_epilogue(task, kernel, results)
+    operands: list[Operand] = [*left.operands, packed, *product.results.operands]
+    units = emit_product(task, kernel, product)
+    flop = 2 * elements(c.out) * elements(c.filters.taps) * c.filters.ci
+    in_place = product.results.read_at(len(left.operands) + 1)
+    return [*before, Lowered(kernel, operands, units, flop, product.scratch_bytes, in_place=in_place)]

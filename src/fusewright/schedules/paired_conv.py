@@ -13,19 +13,19 @@ from math import prod
 
 import onnx_ir as ir
 
-from fusewright.graph.group import dtype_of, elements, shape_of
+from fusewright.graph.group import dtype_of, shape_of
 from fusewright.kernel.expr import Buffer, Expr, all_of, arg, const, index
 from fusewright.kernel.loops import Kernel
 from fusewright.kernel.tensor import Anchor, Source
 from fusewright.kernel.vectorize import Vectorizer
 from fusewright.schedules.contract import NO_LOOP, epilogue_walks, operand_walks
-from fusewright.schedules.convolution import Convolution
-from fusewright.schedules.epilogue import bias_along, bind_epilogue, epilogue
+from fusewright.schedules.convolution import Convolution, lower_product
+from fusewright.schedules.epilogue import bias_along, epilogue
 from fusewright.schedules.paired import EXTRA_ROWS, Paired, exact_enough, lines_of, option, paired, use_pairs
 from fusewright.schedules.pointwise import merge_axes
-from fusewright.schedules.product import Loop, Product, emit_product
+from fusewright.schedules.product import Loop, Product
 from fusewright.schedules.prologue import LeftSide, left_side
-from fusewright.schedules.task import Lowered, Operand, Task, Way
+from fusewright.schedules.task import Lowered, Task, Way
 from fusewright.schedules.winograd_ways import OPEN_PIXELS
 
 GATHERED = 2.0  # what it costs to gather a row and to scale it, beside scaling it from where it lies
@@ -92,13 +92,7 @@ def convolve(task: Task, c: Convolution, bias: ir.Value | None, found: Paired) -
     )  # fmt: skip
     gather = _Gather(c, product, left, kernel.scratch(dtype, 0 if direct else k, "window"))
     use_pairs(product, lines_of(product) if direct else gather.line)
-    packed, before = c.filters.packed(task, width, "pairs")
-    product.results = bind_epilogue(task, kernel, results)
-    operands: list[Operand] = [*left.operands, packed, *product.results.operands]
-    units = emit_product(task, kernel, product)
-    flop = 2 * elements(c.out) * k
-    in_order = product.results.read_at(len(left.operands) + 1)
-    return [*before, Lowered(kernel, operands, units, flop, product.scratch_bytes, in_place=in_order)]
+    return lower_product(task, kernel, c, product, left, results, "pairs")
 
 
 @dataclass(frozen=True)
