@@ -43,6 +43,7 @@ NEON = Isa("neon", 4, "aarch64-linux-gnu", ())
 UNARY_F32 = (
     "exp",
     "sigmoid",
+    "silu",
     "tanh",
     "erf",
     "log",

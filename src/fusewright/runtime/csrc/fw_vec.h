@@ -252,6 +252,15 @@ FW_DEFINE_UNSIGNED(u16)
 FW_DEFINE_UNSIGNED(u32)
 FW_DEFINE_UNSIGNED(u64)
 
+#if FW_LANES == 16 && defined(__AVX512F__)
+/* Lane i becomes lane at[i] % 16 of `table`. */
+#if defined(__clang__)
+FW_FN fw_i32v fw_pick16_i32(fw_i32v table, fw_i32v at) { return __builtin_ia32_permvarsi512(table, at); }
+#else
+FW_FN fw_i32v fw_pick16_i32(fw_i32v table, fw_i32v at) { return __builtin_shuffle(table, at); }
+#endif
+#endif
+
 /* Rounding and square root: one instruction where there is one. Clang's generic builtins become library calls lane by
  * lane on SSE2, so that target (and gcc off x86) rounds by adding and taking away 2^23 (2^52), exact below it; larger
  * values are integers already. */
