@@ -55,6 +55,36 @@ class Planning(Protocol):
     def __call__(self, shapes: Mapping[str, tuple[int, ...]], values: Mapping[str, np.ndarray] | None) -> Ready: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Repeat:
+    """A call whose inputs look like those of the last one: nothing about them has to be found out again.
+
+    After a run the caches are full of tensors, and every Python object that a call touches comes from memory: the way
+    through `_check` and `prepare` takes 0.1 ms then, 4 % of a small model.
+    """
+
+    inputs: tuple[tuple[str, np.dtype[Any], tuple[int, ...]], ...]
+    outputs: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
+    ready: Ready
+
+    def arrays(self, feed: Mapping[str, Any]) -> list[np.ndarray] | None:
+        """The arrays of `feed` in order; None where they may differ in anything, so that they have to be checked."""
+        if len(feed) != len(self.inputs):
+            return None
+        arrays = []
+        for name, dtype, shape in self.inputs:
+            array = feed.get(name)
+            if type(array) is not np.ndarray or array.dtype is not dtype or array.shape != shape:
+                return None
+            arrays.append(array)
+        return arrays if all(a.flags.c_contiguous for a in arrays) else None
+
+    def run(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
+        outputs = [np.empty(shape, dtype) for shape, dtype in self.outputs]
+        self.ready.executor.run([*arrays, *self.ready.constants], outputs)
+        return outputs
+
+
 class Session:
     """A compiled model. Safe to call from several threads at once.
 
@@ -79,6 +109,7 @@ class Session:
         self.open = any(not isinstance(d, int) for p in self.inputs for d in p.shape)
         self._ready: dict[tuple[Shapes, tuple[bytes, ...]], Ready] = {}
         self._value_inputs: dict[Shapes, tuple[str, ...]] = {}
+        self._repeat: _Repeat | None = None
         self._lock = threading.Lock()
 
     # -- planning ---------------------------------------------------------------------------------------------
@@ -148,6 +179,11 @@ class Session:
 
         Raises InputError for a missing or unknown name, a wrong dtype or shape.
         """
+        repeat = self._repeat
+        if repeat is not None and names is None:
+            repeated = repeat.arrays(feed)
+            if repeated is not None:
+                return repeat.run(repeated)
         known = {p.name: i for i, p in enumerate(self.outputs)}
         for n in names or ():
             if n not in known:
@@ -182,9 +218,14 @@ class Session:
     def _run(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
         named = {p.name: a for p, a in zip(self.inputs, arrays, strict=True)}
         ready = self.prepare({n: a.shape for n, a in named.items()}, named)
-        outputs = [np.empty(p.shape, numpy_dtype(p.dtype)) for p in ready.program.outputs]
-        ready.executor.run([*arrays, *ready.constants], outputs)
-        return outputs
+        repeat = _Repeat(
+            tuple((n, a.dtype, a.shape) for n, a in named.items()),
+            tuple((p.shape, numpy_dtype(p.dtype)) for p in ready.program.outputs),
+            ready,
+        )
+        if not ready.values:  # else the plan holds for these values only
+            self._repeat = repeat
+        return repeat.run(arrays)
 
 
 @contextlib.contextmanager

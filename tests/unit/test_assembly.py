@@ -102,7 +102,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "attention_of_turned_keys": lambda: attention(12, 197, 197, 64, "last"),
     "attention_in_blocks": lambda: attention(2, 300, 2000, 64),
     "sigmoid": lambda: activation("Sigmoid"),
-    "silu": lambda: activation("Swish"),
+    "silu": lambda: Case([node("Sigmoid", ["x"], ["s"]), node("Mul", ["x", "s"], ["y"])], {"x": floats(64, 96)}),
     "gelu": lambda: activation("Gelu"),
     "tanh": lambda: activation("Tanh"),
 }

@@ -191,8 +191,8 @@ SPECIAL: dict[str, dict[float, float]] = {
     "abs": {-INF: INF},
     "neg": {INF: -INF},
 }
-KEEP_ZERO = {"silu", "tanh", "erf", "log1p", "expm1", "sin", "tan", "asin", "atan", "sinh", "asinh", "atanh", "sqrt", "round",
-             "floor", "ceil", "trunc", "sign"}  # fmt: skip
+KEEP_ZERO = {"silu", "tanh", "erf", "log1p", "expm1", "sin", "tan", "asin", "atan", "sinh", "asinh", "atanh", "sqrt",
+             "round", "floor", "ceil", "trunc", "sign"}  # fmt: skip
 
 
 def special_cases(name: str) -> tuple[Array, Array]:

@@ -211,7 +211,7 @@ def binary(name: str, a: Number, b: Number) -> Expr:
             return simpler
     if name == "mul" and a.dtype == "f32":
         for x, gate in ((a, b), (b, a)):
-            if isinstance(gate, Op) and gate.name == "sigmoid" and gate.args[0] == x:
+            if isinstance(gate, Op) and gate.name == "sigmoid" and gate.args[0] is x:
                 return op("silu", x)
     dtype = "bool" if name in COMPARISONS else a.dtype
     return Op(dtype, a.vec or b.vec, name, (a, b))

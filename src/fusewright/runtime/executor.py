@@ -175,9 +175,22 @@ def _fill(
 ) -> None:
     if len(arrays) != len(sizes):
         raise InternalError(f"the program has {len(sizes)} {what}s, the caller gave {len(arrays)}")
-    for i, (each, size) in enumerate(zip(arrays, sizes, strict=True)):
-        if each.nbytes != size or not each.flags.c_contiguous:
-            raise InternalError(f"{what} {i}: expected {size} bytes without gaps, got {each.nbytes} {each.shape}")
-        if what == "output" and not each.flags.writeable:
+    for i, each in enumerate(arrays):
+        flags = each.flags
+        if each.nbytes != sizes[i] or not flags.c_contiguous:
+            raise InternalError(f"{what} {i}: expected {sizes[i]} bytes without gaps, got {each.nbytes} {each.shape}")
+        if flags.writeable:
+            pointers[i] = _address(each)
+        elif what == "output":
             raise InternalError(f"output {i} is read-only")
-        pointers[i] = each.ctypes.data
+        else:
+            pointers[i] = each.ctypes.data
+
+
+def _address(array: np.ndarray) -> int:
+    """As `array.ctypes.data`, which runs much Python; the buffer protocol knows neither empty arrays nor bfloat16."""
+    try:
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]  # it is a Buffer
+    except ValueError:
+        address: int = array.ctypes.data
+        return address

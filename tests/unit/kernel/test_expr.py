@@ -127,6 +127,18 @@ def test_identities_leave_no_node() -> None:
     assert isinstance(merged, Op) and merged.args[0] is X and is_const(merged.args[1], 7)
 
 
+def test_a_float_times_its_sigmoid_is_one_function() -> None:
+    x, y, half = Var("f32", False, "x"), Var("f32", False, "y"), Var("f16", False, "h")
+    for product, name in (
+        (x * op("sigmoid", x), "silu"),
+        (op("sigmoid", x) * x, "silu"),
+        (y * op("sigmoid", x), "mul"),
+        (half * op("sigmoid", half), "mul"),  # rounded twice
+    ):
+        assert isinstance(product, Op)
+        assert product.name == name
+
+
 def test_a_runtime_integer_is_never_folded() -> None:
     """Its value must not reach the text, or each size would need a kernel of its own."""
     e = arg(3) * 4 + 1
