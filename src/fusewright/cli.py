@@ -53,6 +53,9 @@ _threads = click.option(
 _target = click.option(
     "--target", metavar="NAME", help="Instruction set to compile for (default: the best that is here)."
 )
+_fixed = click.option(
+    "--fixed", is_flag=True, help="Only these shapes will come: kernels for open dimensions become faster."
+)
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 _seed = click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the random inputs.")
 
@@ -73,6 +76,7 @@ def cli() -> None:
 @_shape
 @_threads
 @_target
+@_fixed
 @_json
 def compile_(
     model: str,
@@ -80,12 +84,14 @@ def compile_(
     shapes: Sequence[str],
     threads: int | None,
     target: str | None,
+    fixed: bool,
     as_json: bool,
 ) -> int:
     """Compile a model into one file.
 
     The file runs without a compiler and without the model. If the model has open dimensions, --shape names one
-    set of shapes to be ready for; the file runs at every other size too, after a short planning.
+    set of shapes to be ready for; the file runs at every other size too, after a short planning, but with --fixed
+    at no other.
 
     \b
     Examples:
@@ -93,7 +99,7 @@ def compile_(
       fusewright compile bert.onnx -o bert.fw --shape batch=1 --shape tokens=128 --threads 4
     """
     with progress() as report:
-        result = verbs.compile_to(Path(model), _path(output), shapes, threads, target, report)
+        result = verbs.compile_to(Path(model), _path(output), shapes, threads, target, fixed, report)
     if as_json:
         show_json(result.to_json())
     else:
@@ -162,6 +168,7 @@ def run(
 )
 @_threads
 @_target
+@_fixed
 @_json
 def check(
     model: str,
@@ -172,6 +179,7 @@ def check(
     reference: str | None,
     threads: int | None,
     target: str | None,
+    fixed: bool,
     as_json: bool,
 ) -> int:
     """Compare the results with another engine.
@@ -185,7 +193,7 @@ def check(
     """
     with progress() as report:
         result = verbs.check_model(
-            Path(model), shapes, _path(archive), seeds, tolerance, reference, threads, target, report
+            Path(model), shapes, _path(archive), seeds, tolerance, reference, threads, target, fixed, report
         )
     if as_json:
         show_json(result.to_json())
@@ -208,6 +216,9 @@ def check(
 @_threads
 @_target
 @click.option(
+    "--any-size", is_flag=True, help="Time kernels that serve every size, as compile makes them without --fixed."
+)
+@click.option(
     "--seconds",
     type=click.FloatRange(0.1, 3600),
     default=20.0,
@@ -222,6 +233,7 @@ def bench(
     shapes: Sequence[str],
     threads: int | None,
     target: str | None,
+    any_size: bool,
     seconds: float,
     seed: int,
     as_json: bool,
@@ -230,7 +242,7 @@ def bench(
 
     Each engine runs in a process of its own, in alternation, some runs at a time, so that a noisy machine slows
     all alike. The measured peak of the machine runs in the same alternation. A compiled file can only be timed
-    alone (--against none), as the opponents need the model.
+    alone (--against none), as the opponents need the model. All engines are told the shapes beforehand.
 
     \b
     Examples:
@@ -238,7 +250,7 @@ def bench(
       fusewright bench bert.onnx --shape batch=1 --shape tokens=128 --against onnxruntime --seconds 60 --json
     """
     with progress() as report:
-        result = verbs.bench_model(Path(file), against, shapes, threads, target, seconds, seed, report)
+        result = verbs.bench_model(Path(file), against, shapes, threads, target, any_size, seconds, seed, report)
     if as_json:
         show_json(result.to_json())
     else:
@@ -250,6 +262,7 @@ def bench(
 @click.argument("model", metavar="MODEL", required=False)
 @_shape
 @_threads
+@_fixed
 @click.option(
     "--seconds",
     type=click.FloatRange(1, 86400),
@@ -271,6 +284,7 @@ def tune(
     model: str | None,
     shapes: Sequence[str],
     threads: int | None,
+    fixed: bool,
     seconds: float,
     database: str | None,
     merged: Sequence[str],
@@ -298,7 +312,7 @@ def tune(
     if model is None:
         raise click.UsageError("Missing argument 'MODEL'.")
     with progress() as report:
-        result = verbs.tune_model(Path(model), shapes, threads, seconds, _path(database), seed, report)
+        result = verbs.tune_model(Path(model), shapes, threads, fixed, seconds, _path(database), seed, report)
     if as_json:
         show_json(result)
     else:
@@ -318,6 +332,7 @@ def tune(
 )
 @_threads
 @_target
+@_fixed
 @click.option(
     "--seconds",
     type=click.FloatRange(0.1, 3600),
@@ -338,6 +353,7 @@ def profile(
     inputs: Sequence[str],
     threads: int | None,
     target: str | None,
+    fixed: bool,
     seconds: float,
     top: int,
     roofline: str | None,
@@ -356,7 +372,7 @@ def profile(
     """
     pictures = {"--roofline": _path(roofline), "--trace": _path(trace)}
     with progress() as report:
-        result = verbs.profile_file(Path(file), shapes, inputs, threads, target, seconds, seed, pictures, report)
+        result = verbs.profile_file(Path(file), shapes, inputs, threads, target, fixed, seconds, seed, pictures, report)
     if as_json:
         show_json(result.to_json())
     else:
@@ -369,6 +385,7 @@ def profile(
 @_shape
 @_threads
 @_target
+@_fixed
 @click.option("--reasons", is_flag=True, help="Name every place of every decision, not three of each kind.")
 @_json
 def inspect(
@@ -376,6 +393,7 @@ def inspect(
     shapes: Sequence[str],
     threads: int | None,
     target: str | None,
+    fixed: bool,
     reasons: bool,
     as_json: bool,
 ) -> int:
@@ -387,7 +405,7 @@ def inspect(
       fusewright inspect detector.onnx --shape 1x3x640x640 --reasons
     """
     with progress() as report:
-        result = verbs.describe(Path(file), shapes, threads, target, report)
+        result = verbs.describe(Path(file), shapes, threads, target, fixed, report)
     if as_json:
         show_json(result.to_json())
     else:

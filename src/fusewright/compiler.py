@@ -14,7 +14,7 @@ from fusewright.frontend.onnx import load as load_onnx
 from fusewright.graph.blockers import ValueDependentError
 from fusewright.graph.decisions import Log
 from fusewright.graph.fates import origins
-from fusewright.passes.pipeline import optimize
+from fusewright.passes.pipeline import bind, optimize
 from fusewright.planning import ModelPlanning
 from fusewright.runtime.build import Progress
 from fusewright.session import Session
@@ -31,6 +31,7 @@ def compile(
     shapes: Mapping[str, Sequence[int]] | None = None,
     threads: int | None = None,
     target: str | None = None,
+    fixed: bool = False,
     progress: Progress | None = None,
 ) -> Session:
     """Compile a model for this processor (or `target`), ready to run.
@@ -39,6 +40,8 @@ def compile(
     shapes: extents of open input dimensions, by input name; inputs without open dimensions need none. What is not
     bound here is bound by the arrays of each call; kernels then serve every size.
     threads: how many threads a run uses (default: the setting FUSEWRIGHT_THREADS, else all cores).
+    fixed: `shapes` are the only ones that will come. All extents are then written into the kernels, which makes
+    them faster; a call with others raises InputError. Without effect on a model that has no open dimensions.
 
     Raises ModelError, UnsupportedError, ShapeError, BuildError.
     """
@@ -46,8 +49,11 @@ def compile(
     chosen = get(named) if named else host()
     loaded = load_onnx(model)
     name = Path(model).stem if isinstance(model, (str, Path)) else loaded.graph.name or "model"
+    given = {n: tuple(int(d) for d in s) for n, s in (shapes or {}).items()}
     log = Log()
     nodes = origins(loaded)
+    if fixed:
+        loaded = bind(loaded, given, log)
     count = threads or settings().threads
     measured = known(chosen, count, log)
     planner = ModelPlanning(
@@ -55,7 +61,6 @@ def compile(
         error_limit=settings().winograd,
     )
     session = Session(planner.inputs, planner.outputs, chosen, planner.threads, name, planner)
-    given = {n: tuple(int(d) for d in s) for n, s in (shapes or {}).items()}
     bound = {p.name: given.get(p.name, p.shape) for p in session.inputs}
     if all(isinstance(d, int) for s in bound.values() for d in s):
         with contextlib.suppress(ValueDependentError):  # a shape follows from an input's values: the first call plans

@@ -24,7 +24,7 @@ from fusewright.bench.result import BenchResult
 from fusewright.check import TOLERANCE, CheckResult, check, reference_for
 from fusewright.errors import ArtifactError, InputError, UserError
 from fusewright.frontend.onnx import load as load_model
-from fusewright.passes.pipeline import optimize, specialize
+from fusewright.passes.pipeline import bind, optimize, specialize
 from fusewright.profiling import Profile, profile
 from fusewright.report.arrays import summarise, write_arrays
 from fusewright.report.description import Description
@@ -85,8 +85,9 @@ def open_file(
     progress: Progress,
     read_arrays: Callable[[Sequence[PortLike]], dict[str, np.ndarray]] | None = None,
     all_shapes: bool = False,
+    fixed: bool = False,
 ) -> Opened:
-    """Loads a compiled file, or loads and compiles a model.
+    """Loads a compiled file, or loads and compiles a model; with `fixed` for no other shapes.
 
     `read_arrays` is called with the inputs as soon as they are known, and with `all_shapes` every dimension must
     be bound by then: faults of the user show before the work begins.
@@ -95,6 +96,8 @@ def open_file(
     if model is None:
         if target is not None:
             raise ArtifactError(f"--target {target}: {file} is compiled already; give the model instead")
+        if fixed:
+            raise ArtifactError(f"--fixed: {file} is compiled already; give the model instead")
         session, seconds = fusewright.load(file, threads=threads), None
         ports: Sequence[PortLike] = session.inputs
     else:
@@ -103,14 +106,15 @@ def open_file(
     shapes = shapes_from_words(shape_words, ports, arrays)
     if model is None and not shape_words and not arrays:  # a compiled file knows shapes that it is ready for
         shapes = {n: tuple(s) for n, s in (session.describe().shapes or {}).items()} | shapes
-    if all_shapes or shape_words:
+    if all_shapes or shape_words or fixed:
         require_all(shapes, ports)
     if model is not None:
         bound = shapes if len(shapes) == len(ports) else None
         start = time.perf_counter()
         session = fusewright.compile(
-            model, shapes=bound, threads=threads, target=target, progress=lambda d, t: progress("compiling", d, t)
-        )
+            model, shapes=bound, threads=threads, target=target, fixed=fixed,
+            progress=lambda done, total: progress("compiling", done, total),
+        )  # fmt: skip
         seconds = time.perf_counter() - start
     return Opened(session, model, shapes, arrays, seconds)
 
@@ -143,6 +147,7 @@ def compile_to(
     shape_words: Sequence[str],
     threads: int | None,
     target: str | None,
+    fixed: bool,
     progress: Progress,
 ) -> CompileResult:
     """compile: writes the compiled file, whole or not at all."""
@@ -150,7 +155,7 @@ def compile_to(
         raise UserError(f"{model}: this is a compiled file already; expected an ONNX model")
     output = output or model.with_suffix(ARTIFACT_SUFFIX)
     require_writable(output, model)
-    opened = open_file(model, shape_words, threads, target, progress, all_shapes=True)
+    opened = open_file(model, shape_words, threads, target, progress, all_shapes=True, fixed=fixed)
     try:
         opened.session.save(output)
     except OSError as error:
@@ -239,6 +244,7 @@ def check_model(
     reference: str | None,
     threads: int | None,
     target: str | None,
+    fixed: bool,
     progress: Progress,
 ) -> ModelCheck:
     """check: compares on random inputs, and on those of the archive if there is one."""
@@ -254,6 +260,7 @@ def check_model(
         progress,
         (lambda ports: arrays_from_npz(archive, ports)) if archive is not None else None,
         all_shapes=True,
+        fixed=fixed,
     )
     given = {str(archive): opened.feed(0)} if archive is not None else {}
     without = replace(opened, arrays={})
@@ -276,18 +283,23 @@ def bench_model(
     shape_words: Sequence[str],
     threads: int | None,
     target: str | None,
+    any_size: bool,
     seconds: float,
     seed: int,
     progress: Progress,
 ) -> BenchResult:
-    """bench: compiles, then measures the compiled file against the opponents on the same random inputs."""
+    """bench: compiles, then measures the compiled file against the opponents on the same random inputs.
+
+    Opponents are told the shapes beforehand, so they are fixed for ours too, unless it is to serve `any_size`.
+    """
     opponents = [] if against == "none" else [name.strip() for name in against.split(",") if name.strip()]
     check_opponents(opponents, None if is_artifact(file) else file)
-    opened = open_file(file, shape_words, threads, target, progress, all_shapes=True)
+    fixed = not any_size and not is_artifact(file)
+    opened = open_file(file, shape_words, threads, target, progress, all_shapes=True, fixed=fixed)
     feed = opened.feed(seed)
     dims = {
         extent: shape
-        for port in opened.session.inputs
+        for port in (opened.session.inputs if opened.model is None else ports_of(opened.model))
         for extent, shape in zip(port.shape, opened.shapes[port.name], strict=True)
         if isinstance(extent, str)
     }
@@ -320,6 +332,7 @@ def tune_model(
     file: Path,
     shape_words: Sequence[str],
     threads: int | None,
+    fixed: bool,
     seconds: float,
     database: Path | None,
     seed: int,
@@ -333,6 +346,8 @@ def tune_model(
     shapes = shapes_from_words(shape_words, ports)
     require_all(shapes, ports)
     feed = random_inputs(ports, shapes, seed, table_rows(model))
+    if fixed:
+        model = bind(model, shapes)
     named = settings().target
     target = get(named) if named else host()
     return {"model": str(file), "shapes": shapes} | tuning.tune_model(
@@ -353,6 +368,7 @@ def profile_file(
     input_words: Sequence[str],
     threads: int | None,
     target: str | None,
+    fixed: bool,
     seconds: float,
     seed: int,
     pictures: Mapping[str, Path | None],
@@ -372,6 +388,7 @@ def profile_file(
         progress,
         lambda ports: arrays_from_words(input_words, ports),
         all_shapes=True,
+        fixed=fixed,
     )
     result = profile(opened.session, opened.feed(seed), seconds=seconds, model=str(file), progress=progress)
     printers = {"--roofline": roofline, "--trace": trace_text}
@@ -381,10 +398,10 @@ def profile_file(
 
 
 def describe(
-    file: Path, shape_words: Sequence[str], threads: int | None, target: str | None, progress: Progress
+    file: Path, shape_words: Sequence[str], threads: int | None, target: str | None, fixed: bool, progress: Progress
 ) -> Description:
     """inspect: all that is known of the compiled model."""
-    opened = open_file(file, shape_words, threads, target, progress)
+    opened = open_file(file, shape_words, threads, target, progress, fixed=fixed)
     known = len(opened.shapes) == len(opened.session.inputs)
     return replace(opened.session.describe(opened.shapes if known else None), model=str(file))
 

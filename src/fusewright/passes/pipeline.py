@@ -57,6 +57,13 @@ def optimize(model: ir.Model, log: Log | None = None) -> ir.Model:
     return result
 
 
+def bind(model: ir.Model, shapes: Mapping[str, Sequence[int]], log: Log | None = None) -> ir.Model:
+    """A copy of `model` (sharing its weights) for inputs of these shapes alone. Raises ShapeError as `specialize` does."""
+    result = shallow_copy(model)
+    run_passes(result, (BindShapes(dict(shapes)),), log or Log())
+    return result
+
+
 SPECIALIZE: tuple[Pass, ...] = (
     RemoveDead(optional_outputs=False),
     FoldConstants(static=True),
