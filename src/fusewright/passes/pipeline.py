@@ -58,7 +58,7 @@ def optimize(model: ir.Model, log: Log | None = None) -> ir.Model:
 
 
 def bind(model: ir.Model, shapes: Mapping[str, Sequence[int]], log: Log | None = None) -> ir.Model:
-    """A copy of `model` (sharing its weights) for inputs of these shapes alone. Raises ShapeError as `specialize` does."""
+    """A copy of `model` (sharing its weights) for inputs of these shapes alone; raises ShapeError as `specialize`."""
     result = shallow_copy(model)
     run_passes(result, (BindShapes(dict(shapes)),), log or Log())
     return result

@@ -20,7 +20,7 @@ OUTPUTS = ((2, 2), (2, 4), (4, 4))  # of a piece, along y and x
 OPEN_PIXELS = 56 * 56  # that open extents are taken for
 FEWEST = 24  # tiles of a block that a panel of weights is read for
 MOST = 96  # tiles of a block: more read weights less often, but not by much
-STREAM = 6.0  # bytes of weights that come from outside of the L2 cache in a cycle, beside arithmetic
+STREAM = 6.0
 
 
 def ways(task: Task, c: Convolution, bias: ir.Value | None) -> list[Way]:
