@@ -115,13 +115,15 @@ static void find(void) {
 static void run_kernel(void) {
     fw_kernel *kernel = (fw_kernel *)get_int();
     int64_t count, *args = get_ints(&count), units = get_int(), shares = get_int();
-    block scratch = new_block(pages(get_int())); /* whole pages: kernels count on its alignment */
+    block scratch = new_block(pages(FW_KEPT_BYTES + get_int())); /* whole pages: kernels count on its alignment */
     int64_t number = get_int();
     block *blocks = calloc(number + 1, sizeof *blocks);
     void **pointers = calloc(number + 1, sizeof *pointers);
     for (int64_t i = 0; i < number; i++) blocks[i] = get_block(), pointers[i] = blocks[i].data;
-    for (int64_t share = 0; share < shares; share++)
-        kernel(pointers, args, units * share / shares, units * (share + 1) / shares, scratch.data);
+    for (int64_t share = 0; share < shares; share++) {
+        memset(scratch.data, 0, FW_KEPT_BYTES);
+        kernel(pointers, args, units * share / shares, units * (share + 1) / shares, scratch.data + FW_KEPT_BYTES);
+    }
     for (int64_t i = 0; i < number; i++) put_block(blocks[i]);
     free_block(scratch);
     free(args), free(blocks), free(pointers);

@@ -18,6 +18,7 @@ from kernel_cases import Array, Case
 from schedule_cases import CASES
 
 from fusewright.codegen.c import print_kernel
+from fusewright.kernel.loops import KEPT_BYTES
 from fusewright.runtime.compiler import Commands, find_compiler
 from fusewright.runtime.loader import address_of, open_library
 from fusewright.schedules.task import Lowered
@@ -40,12 +41,13 @@ class Native:
     address: int
 
     def __call__(self, arrays: Sequence[Array], args: Sequence[int], units: int, scratch: int) -> None:
-        memory = np.zeros(scratch + 64, np.uint8)
-        start = memory.ctypes.data + -memory.ctypes.data % 64
+        memory = np.zeros(KEPT_BYTES + scratch + 64, np.uint8)
+        start = memory.ctypes.data + -memory.ctypes.data % 64 + KEPT_BYTES
         pointers = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
         function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 2, ctypes.c_void_p)(self.address)
         numbers = (ctypes.c_int64 * len(args))(*args)
         for t in range(THREADS):
+            ctypes.memset(start - KEPT_BYTES, 0, KEPT_BYTES)
             function(pointers, numbers, units * t // THREADS, units * (t + 1) // THREADS, start)
 
 

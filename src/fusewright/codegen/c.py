@@ -39,10 +39,7 @@ def print_kernel(kernel: Kernel, *, aliased: bool = False, lanes: int | None = N
     printer = _Printer([b.name for b in (*kernel.buffers, *kernel.scratch_buffers)])
     printer.block(kernel.body, 1)
     head = [f"    {_pointer(b, aliased)} = p[{i}];" for i, b in enumerate(kernel.buffers)]
-    head += [
-        f"    {C_TYPES[b.dtype]} *{b.name} = ({C_TYPES[b.dtype]} *)(scratch + {b.offset});"
-        for b in kernel.scratch_buffers
-    ]
+    head += [f"    {C_TYPES[b.dtype]} *{b.name} = {_scratch(b)};" for b in kernel.scratch_buffers]
     head += [f"    const int64_t arg{i} = n[{i}];" for i in range(len(printer.args))]
     unused = "    (void)p, (void)n, (void)lo, (void)hi, (void)scratch;"
     body = "\n".join([*head, unused, *printer.lines])
@@ -55,6 +52,11 @@ def print_kernel(kernel: Kernel, *, aliased: bool = False, lanes: int | None = N
     if lanes not in (None, kernel.lanes):
         text = f"#undef FW_LANES\n#define FW_LANES {kernel.lanes}\n{text}"
     return Printed(symbol, text, tuple(a.value for a in printer.args))
+
+
+def _scratch(b: Buffer) -> str:
+    sign = "-" if b.offset < 0 else "+"
+    return f"({C_TYPES[b.dtype]} *)(scratch {sign} {abs(b.offset)})"
 
 
 def _pointer(b: Buffer, aliased: bool) -> str:

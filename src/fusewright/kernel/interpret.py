@@ -15,7 +15,7 @@ import numpy as np
 
 from fusewright.errors import InternalError
 from fusewright.kernel.expr import SIZES, Arg, Buffer, Const, Expr, Load, Op, Var
-from fusewright.kernel.loops import Assign, CallC, Comment, Define, For, If, Kernel, Stmt, Store
+from fusewright.kernel.loops import KEPT_BYTES, Assign, CallC, Comment, Define, For, If, Kernel, Stmt, Store
 from fusewright.kernel.meaning import NUMPY, convert, meaning
 
 Array = np.ndarray[Any, Any]
@@ -56,12 +56,15 @@ def interpret(
 
 
 def scratch_arrays(buffers: Sequence[Buffer], total: int) -> dict[Buffer, Array]:
-    """Each scratch buffer reaches to where the next begins; floats start as NaN, all else as a striking value."""
+    """Each scratch buffer reaches to where the next begins; floats start as NaN, all else as a striking value, but
+    what a kernel keeps from part to part as 0."""
     memory = np.full(total, 0xFF, np.uint8)
-    ends = [*(b.offset for b in buffers), total][1:]
+    memory = np.concatenate([np.zeros(KEPT_BYTES, np.uint8), memory])
+    starts = [KEPT_BYTES + b.offset for b in buffers]
+    ends = [*starts, len(memory)][1:]
     return {
-        b: memory[b.offset : b.offset + (end - b.offset) // SIZES[b.dtype] * SIZES[b.dtype]].view(NUMPY[b.dtype])
-        for b, end in zip(buffers, ends, strict=True)
+        b: memory[start : start + (end - start) // SIZES[b.dtype] * SIZES[b.dtype]].view(NUMPY[b.dtype])
+        for b, start, end in zip(buffers, starts, ends, strict=True)
     }
 
 

@@ -7,8 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, count
 
-from fusewright.kernel.expr import SIZES, Buffer, Const, Expr, Number, Op, Var, const, index, is_const
+from fusewright.errors import InternalError
+from fusewright.kernel.expr import SIZES, Buffer, Const, Expr, Load, Number, Op, Var, const, index, is_const
 from fusewright.kernel.vectorize import LANE, Vectorizer, coefficient, substitute
+
+KEPT_BYTES = 128  # FW_KEPT_BYTES of csrc/fw_runtime.h: in front of each thread's scratch
 
 
 class Stmt:
@@ -106,6 +109,22 @@ class Kernel:
         self.scratch_buffers.append(made)
         self.scratch_bytes += -(-elements * SIZES[dtype] // 64) * 64
         return made
+
+    @contextmanager
+    def kept(self, *names: str) -> Iterator[tuple[Var, ...]]:
+        """Integer variables of what is emitted within: a thread's next part of a call begins with the values that its
+        last one ended with, the first with 0. The scratch lasts as long."""
+        if not names:
+            yield ()
+            return
+        if len(names) * SIZES["i64"] > KEPT_BYTES:
+            raise InternalError(f"{self.name} keeps {len(names)} integers, more than {KEPT_BYTES} bytes")
+        memory = Buffer(self._free("kept"), "i64", "scratch", -KEPT_BYTES)
+        self.scratch_buffers.insert(0, memory)
+        variables = tuple(self.mutable(Load("i64", False, memory, index(i)), n) for i, n in enumerate(names))
+        yield variables
+        for i, variable in enumerate(variables):
+            self.store(memory, index(i), variable)
 
     def _free(self, name: str) -> str:
         """The name, or with the first number behind it that makes it one of its own."""

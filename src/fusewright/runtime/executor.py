@@ -15,8 +15,9 @@ from fusewright.runtime.native import ABI, runtime
 from fusewright.runtime.pool import Pool
 from fusewright.runtime.shares import Share, ShareClock
 
-MAGIC = 0x474F525057465F46  # FW_MAGIC, FW_HEADER_WORDS and FW_ALIGN of csrc/fw_runtime.h
+MAGIC = 0x474F525057465F46  # FW_MAGIC, FW_HEADER_WORDS, FW_KEPT_BYTES and FW_ALIGN of csrc/fw_runtime.h
 HEADER_WORDS = 16
+KEPT_BYTES = 128
 ALIGN = 128
 WEIGHT_ALIGN = 64
 
@@ -102,7 +103,8 @@ class Executor:
         # append and pop are atomic, so the list needs no lock, and a fork cannot leave one held.
         self._free: list[_Context] = []
         self._closed = False
-        self._table = _aligned(program.arena_bytes) + _aligned(program.scratch_bytes) * program.threads
+        thread_bytes = KEPT_BYTES + _aligned(program.scratch_bytes)
+        self._table = _aligned(program.arena_bytes) + thread_bytes * program.threads
         self._clock: ShareClock | None = None
 
     @property

@@ -16,6 +16,7 @@ from fusewright.runtime.compiler import csrc
 from fusewright.runtime.loader import address_of, open_library
 from fusewright.target import host
 
+PARTS = 64  # of a call that a thread may make: halves of halves, and what it takes over from others
 _one_at_a_time = threading.Lock()
 
 
@@ -51,7 +52,8 @@ class ShareClock:
         self._real = (ctypes.c_void_p * len(program.calls))(*(kernels[c.kernel] for c in program.calls))
         slots = [number for number, call in enumerate(program.calls) for _ in call.refs]
         self._call_of_slot = (ctypes.c_int64 * len(slots))(*slots)
-        self._shares = np.zeros((sum(c.shares for c in program.calls), 4), np.int64)
+        parts = sum(min(c.units, PARTS * c.shares) for c in program.calls)
+        self._shares = np.zeros((parts, 4), np.int64)
 
     def time(self, table: int, run: Callable[[], None]) -> list[Share]:
         """The shares of one run of the program, whose table of pointers lies at `table`, by when they began."""
@@ -60,7 +62,7 @@ class ShareClock:
                 table, self._call_of_slot, self._real, self._shares.ctypes.data, len(self._shares)
             )
             run()
-            rows = self._shares[: self._handle.fw_timed_shares()].tolist()
+            rows = self._shares[: self._handle.fw_timed_shares()].tolist()  # of calls in more parts, the first
         rows.sort(key=lambda row: (row[2], row[0]))
         threads = {caller: 0}
         return [Share(call, threads.setdefault(thread, len(threads)), begin, end) for call, thread, begin, end in rows]

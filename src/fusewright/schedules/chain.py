@@ -268,44 +268,57 @@ class Chain:
 
     def lower(self) -> list[Lowered]:
         kernel = self.stages[0].task.kernel("chain")
-        batch, _, height, _ = shape_of(self.stages[-1].out)
+        batch = shape_of(self.stages[-1].out)[0]
         capacity = self.capacity(self.rows)
-        held: list[Held | None] = [None]  # what each stage reads
+        scratch: list[Buffer] = []
         for value, rows in zip(self.inner, capacity, strict=False):
             size = rows * row_bytes(value) // SIZES[dtype_of(value)] + kernel.lanes  # whole vectors are moved
-            scratch = kernel.scratch(dtype_of(value), size, "band")
-            held.append(Held(value, scratch, kernel.mutable(index(0), "begin"), kernel.mutable(index(0), "end")))
-        bands = self.bands
+            scratch.append(kernel.scratch(dtype_of(value), size, "band"))
         operands: list[Operand] = []
-        with kernel.loop(kernel.hi, "u", start=kernel.lo) as u:
-            n = kernel.let(u // bands, "n") if batch > 1 else index(0)
-            band = kernel.let(u % bands, "band") if batch > 1 else u
-            start = kernel.let(band * self.rows, "y0")
-            stop = kernel.let(minimum(start + self.rows, height), "y1")
-            if batch > 1:
-                with kernel.when(Op("bool", False, "eq", (band, index(0)))):
-                    for one in held:
-                        if one is not None:
-                            kernel.assign(one.end, index(0))
-            spans = [(start, stop)]
-            for stage, one in reversed(list(zip(self.stages, held, strict=True))):
-                if one is not None:
-                    first, stop = stage.reads(start, stop)
-                    one.origin = kernel.let(first, "origin")
-                    start = kernel.let(maximum(one.origin, one.end), "y0")
-                    stop = kernel.let(stop, "y1")
-                    spans.append((start, stop))
-            spans.reverse()
-            for i, stage in enumerate(self.stages):
-                target = held[i + 1] if i + 1 < len(held) else None
-                if target is not None:
-                    target.keep(kernel)
-                operands += stage.emit(kernel, n, *spans[i], capacity[i], held[i], target)
-                if target is not None:
-                    kernel.assign(target.begin, target.origin)
-                    kernel.assign(target.end, spans[i][1])
+        names = ["next", *(name for _ in scratch for name in ("begin", "end"))]
+        with kernel.kept(*names) as (following, *ends), kernel.loop(kernel.hi, "u", start=kernel.lo) as u:
+            pairs = zip(ends[::2], ends[1::2], strict=True)
+            held = [Held(v, b, *pair) for v, b, pair in zip(self.inner, scratch, pairs, strict=True)]
+            with kernel.when(Op("bool", False, "ne", (u, following))):  # rows are kept for the unit behind alone
+                for one in held:
+                    kernel.assign(one.end, index(0))
+            self.unit(kernel, u, capacity, [None, *held], operands)
+            kernel.assign(following, u + 1)
         flop = sum(s.flop for s in self.stages)
-        return [Lowered(kernel, operands, batch * bands, flop, kernel.scratch_bytes)]
+        return [Lowered(kernel, operands, batch * self.bands, flop, kernel.scratch_bytes)]
+
+    def unit(
+        self, kernel: Kernel, u: Expr, capacity: list[int], held: list[Held | None], operands: list[Operand]
+    ) -> None:
+        """One band of rows: `held` is what each stage reads; `operands` are extended."""
+        batch, _, height, _ = shape_of(self.stages[-1].out)
+        bands = self.bands
+        n = kernel.let(u // bands, "n") if batch > 1 else index(0)
+        band = kernel.let(u % bands, "band") if batch > 1 else u
+        start = kernel.let(band * self.rows, "y0")
+        stop = kernel.let(minimum(start + self.rows, height), "y1")
+        if batch > 1:
+            with kernel.when(Op("bool", False, "eq", (band, index(0)))):
+                for one in held:
+                    if one is not None:
+                        kernel.assign(one.end, index(0))
+        spans = [(start, stop)]
+        for stage, one in reversed(list(zip(self.stages, held, strict=True))):
+            if one is not None:
+                first, stop = stage.reads(start, stop)
+                one.origin = kernel.let(first, "origin")
+                start = kernel.let(maximum(one.origin, one.end), "y0")
+                stop = kernel.let(stop, "y1")
+                spans.append((start, stop))
+        spans.reverse()
+        for i, stage in enumerate(self.stages):
+            target = held[i + 1] if i + 1 < len(held) else None
+            if target is not None:
+                target.keep(kernel)
+            operands += stage.emit(kernel, n, *spans[i], capacity[i], held[i], target)
+            if target is not None:
+                kernel.assign(target.begin, target.origin)
+                kernel.assign(target.end, spans[i][1])
 
 
 def row_bytes(value: ir.Value) -> int:

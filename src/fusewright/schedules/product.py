@@ -16,7 +16,16 @@ from fusewright.kernel.tensor import Anchor, Mapped, Source, walk
 from fusewright.kernel.vectorize import LANE, Vectorizer
 from fusewright.schedules.epilogue import Results
 from fusewright.schedules.task import Task
-from fusewright.schedules.tile import FEWEST_UNITS, Left, Right, TileShape, emit_tile, splits_rows, unrolled_steps
+from fusewright.schedules.tile import (
+    FEWEST_UNITS,
+    Left,
+    Right,
+    TileShape,
+    emit_tile,
+    shares_of_panels,
+    splits_rows,
+    unrolled_steps,
+)
 
 NEAR = 1 << 15  # bytes of a block that are written and read again at once: about the L1 cache
 LONG_EPILOGUE = 4  # elementwise nodes; more are not repeated for each accumulator
@@ -133,11 +142,7 @@ class _Emitter:
         outer_units = 1
         for loop in p.outer:
             outer_units *= loop.extent
-        shares = 1
-        if outer_units * blocks < p.threads:  # too few row blocks: the threads share the panels as well
-            shares = min(panels, -(-p.threads // (outer_units * blocks)))
-        elif outer_units * blocks % p.threads and outer_units * blocks < FEWEST_UNITS * p.threads:
-            shares = min(panels, p.threads)  # and where some would have a whole block more than others
+        shares = shares_of_panels(outer_units * blocks, panels, p.threads)
         per_share = -(-panels // shares)
         shares = -(-panels // per_share)
         units = outer_units * blocks * shares
@@ -152,8 +157,8 @@ class _Emitter:
             scratch = kernel.scratch(p.dtype, 0, "stage")
             p.scratch_bytes = (p.staging.elements_for(block) + 2 * kernel.lanes) * SIZES[p.dtype]
             p.scratch_bytes += kernel.scratch_bytes
-        last = kernel.mutable(index(-1), "staged") if scratch is not None and self.shared else None
-        with kernel.loop(kernel.hi, "u", start=kernel.lo) as u:
+        staged = ["staged"] if scratch is not None and self.shared else []
+        with kernel.kept(*staged) as kept, kernel.loop(kernel.hi, "u", start=kernel.lo) as u:
             rest = u
             share: Expr = index(0)
             if self.shared:
@@ -175,10 +180,10 @@ class _Emitter:
             extent = self.ext(along.extent)
             stop = extent if not self.blocked else kernel.let(minimum(start + block_e, extent), "stop")
             if scratch is not None and p.staging is not None:
-                if last is not None:
-                    with kernel.when(Op("bool", False, "ne", (group, last))):
+                if kept:
+                    with kernel.when(Op("bool", False, "ne", (group + 1, kept[0]))):
                         p.staging.fill(kernel, scratch, outer, start, stop)
-                        kernel.assign(last, group)
+                        kernel.assign(kept[0], group + 1)
                 else:
                     p.staging.fill(kernel, scratch, outer, start, stop)
             self.panels(scratch, outer, start, stop, share, per_share, shares, panels)
@@ -225,6 +230,9 @@ class _Emitter:
             outer_units *= loop.extent
         while outer_units * blocks % p.threads and splits_rows(unit, wanted, blocks + 1):
             blocks += 1  # even shares for all threads
+        if p.fixed and p.n <= p.tile.vectors * self.kernel.lanes:  # no panels that they could share
+            while outer_units * blocks < FEWEST_UNITS * p.threads and splits_rows(unit, wanted, blocks + p.threads):
+                blocks += p.threads
         size = -(-wanted // blocks)
         size = -(-size // unit) * unit
         return size, -(-wanted // size)

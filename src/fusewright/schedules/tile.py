@@ -20,6 +20,7 @@ MAX_ROWS = {  # by vector registers and vectors in a row: accumulators + vectors
     32: {4: 6, 3: 8, 2: 12, 1: 16},
     16: {3: 3, 2: 6, 1: 10},  # 4x3 would fill all 16: clang spills (47 to 70 GFLOP/s, 6x2: 102)
 }
+PARTS = 8  # units of a thread from which on all threads end at about the same time, though one may be held up
 FEWEST_UNITS = 4  # tiles (or rows of a picture) that a thread or a block has at least, where there are several
 LATENCY = 8  # independent accumulators that keep two multiply-add units busy
 HALVES_COST = 1.05  # what twice as many instructions for the same work cost beside those that were idle
@@ -87,6 +88,12 @@ def _cost(tile: TileShape, rows: int, vectors: int, threads: int) -> float:
         return full * tile_cost(tile.rows, width) + (tile_cost(tail, width) if tail else 0)
 
     return panels * strip(tile.vectors) + (strip(rest) if rest else 0)
+
+
+def shares_of_panels(blocks: int, panels: int, threads: int) -> int:
+    """Into how many units to cut the panels that pass each of so many blocks of rows: threads take units as they come,
+    and keep what they have staged of a block from one unit to the next."""
+    return 1 if threads == 1 else max(1, min(panels, -(-PARTS * threads // blocks)))
 
 
 def splits_rows(unit: int, rows: int, blocks: int) -> bool:

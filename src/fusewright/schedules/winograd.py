@@ -28,7 +28,7 @@ from fusewright.schedules.convolution import Convolution
 from fusewright.schedules.epilogue import Results, bias_along, bind_epilogue, epilogue
 from fusewright.schedules.prologue import left_side
 from fusewright.schedules.task import Lowered, Operand, Pack, Task
-from fusewright.schedules.tile import Left, Right, TileShape, emit_tile, unrolled_steps
+from fusewright.schedules.tile import Left, Right, TileShape, emit_tile, shares_of_panels, unrolled_steps
 from fusewright.schedules.winograd_sums import emit_sums
 
 
@@ -148,12 +148,11 @@ class _Emitter:
         kernel, block, threads = self.kernel, self.tiling.block, self.task.threads
         total = tiles_of(self.c, self.tiling.y, self.tiling.x)
         blocks, panels = -(-total // block), -(-self.co // self.width)
-        shares = 1 if blocks >= threads else min(panels, -(-threads // blocks))
+        shares = shares_of_panels(blocks, panels, threads)
         per_share = -(-panels // shares)
         shares = -(-panels // per_share)
         shared = shares > 1 or not self.fixed
-        done = kernel.mutable(index(-1), "done") if shared else None
-        with kernel.loop(kernel.hi, "u", start=kernel.lo) as u:
+        with kernel.kept(*(["done"] if shared else [])) as kept, kernel.loop(kernel.hi, "u", start=kernel.lo) as u:
             share: Expr = index(0)
             at: Expr = u
             if shared:
@@ -162,12 +161,12 @@ class _Emitter:
             count: Expr = index(min(total, block))
             if blocks > 1 or not self.fixed:
                 count = kernel.let(minimum(self.ext(total) - start, block), "count")
-            if done is None:
+            if not kept:
                 self.transform_inputs(start, count)
             else:
-                with kernel.when(Op("bool", False, "ne", (at, done))):
+                with kernel.when(Op("bool", False, "ne", (at + 1, kept[0]))):
                     self.transform_inputs(start, count)
-                    kernel.assign(done, at)
+                    kernel.assign(kept[0], at + 1)
             self.panels(start, count, share, per_share, shares, total)
         return blocks * shares
 

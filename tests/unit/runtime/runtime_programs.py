@@ -23,7 +23,27 @@ FOLD = """void fold(void *const *p, const int64_t *n, int64_t lo, int64_t hi, ch
         c[u] = sum;
     }
 }"""
-SOURCES = {"shift": SHIFT, "fold": FOLD}
+# Writes its scratch once a call, in its first part, and reads it in every part: wrong where what a kernel keeps is not
+# 0 at first, is that of another call or thread, or where the scratch does not last.
+KEEP = """void keep(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
+    const int64_t *a = p[0];
+    int64_t *c = p[1], *s = (int64_t *)scratch, *kept = (int64_t *)(scratch - 128);
+    if (!kept[15]) s[7] = n[0];
+    for (int64_t u = lo; u < hi; u++) c[u] = a[u] * 5 + s[7] + (kept[15] < 0);
+    kept[15] += hi - lo;
+}"""
+# Unit 0 is done when the second half of what its thread begins with is: others have to do that.
+WAIT = """#include <time.h>
+void wait(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
+    volatile int64_t *c = p[0];
+    time_t start = time(0);
+    for (int64_t u = lo; u < hi; u++) {
+        for (int64_t v = n[0] / 4; u == 0 && v < n[0] / 2; v++)
+            while (!c[v] && time(0) - start < 20) {}
+        c[u] = u || c[n[0] / 2 - 1] ? 1 : -1;
+    }
+}"""
+SOURCES = {"shift": SHIFT, "fold": FOLD, "keep": KEEP, "wait": WAIT}
 
 UNITS = 96
 FOLDED = 50  # elements of scratch that `fold` uses
@@ -46,6 +66,22 @@ def chain(steps: int, threads: int, units: int = UNITS) -> Program:
         (Port("x", "int64", port),), (Port("y", "int64", port),), ("shift", "fold"), tuple(calls),
         2 * size, FOLDED * 8, threads,
     )  # fmt: skip
+
+
+def keeping(steps: int, threads: int) -> Program:
+    """x -> keep, keep, ... -> y."""
+    size = UNITS * 8
+    between = [Ref(Space.ARENA, i % 2 * size) for i in range(steps - 1)]
+    places = [Ref(Space.INPUT, 0, 0), *between, Ref(Space.OUTPUT, 0, 0)]
+    calls = tuple(Call(0, (places[i], places[i + 1]), (i,), UNITS, threads, 64) for i in range(steps))
+    ports = (Port("x", "int64", (UNITS,)),), (Port("y", "int64", (UNITS,)),)
+    return Program(*ports, ("keep",), calls, 2 * size, 64, threads)
+
+
+def waiting(threads: int) -> Program:
+    """One call, whose first unit waits for others."""
+    call = Call(0, (Ref(Space.OUTPUT, 0, 0),), (UNITS,), UNITS, threads, 0)
+    return Program((), (Port("y", "int64", (UNITS,)),), ("wait",), (call,), 0, 0, threads)
 
 
 def chain_result(x: np.ndarray, weights: np.ndarray, steps: int) -> np.ndarray:

@@ -83,9 +83,8 @@ int64_t fw_check(const int64_t *words, int64_t count, int64_t weight_bytes) {
     return fault ? fault : check_calls(words, count);
 }
 
-static int64_t table_offset(const int64_t *words) {
-    return words[W_ARENA] + words[W_SCRATCH] * words[W_THREADS];
-}
+static int64_t thread_bytes(const int64_t *words) { return FW_KEPT_BYTES + words[W_SCRATCH]; }
+static int64_t table_offset(const int64_t *words) { return words[W_ARENA] + thread_bytes(words) * words[W_THREADS]; }
 
 int64_t fw_memory_bytes(const int64_t *words) {
     int64_t bytes = table_offset(words) + words[W_SLOTS] * (int64_t)sizeof(void *);
@@ -116,7 +115,8 @@ static void run_job(const fw_job *job, fw_pool *pool, int *owns) {
             return;
         }
     }
-    for (int64_t share = 0; share < job->shares; share++) fw_job_share(job, share, 0);
+    fw_job_begin(job, 0);
+    fw_job_part(job, 0, job->units, 0);
 }
 
 void fw_run(const int64_t *words, fw_kernel *const *kernels, char *const *inputs, char *const *outputs,
@@ -137,8 +137,8 @@ void fw_run(const int64_t *words, fw_kernel *const *kernels, char *const *inputs
             .args = call + FW_CALL_WORDS,
             .units = call[C_UNITS],
             .shares = call[C_SHARES],
-            .scratch = memory + words[W_ARENA],
-            .scratch_bytes = words[W_SCRATCH],
+            .scratch = memory + words[W_ARENA] + FW_KEPT_BYTES,
+            .scratch_bytes = thread_bytes(words),
         };
         run_job(&job, pool, &owns);
         if (times) {

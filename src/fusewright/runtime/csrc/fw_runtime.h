@@ -14,12 +14,17 @@
  *   patches x (slot)                               the slots in the space of inputs or outputs
  *   calls   x (kernel, units, shares, first slot, number of slots, number of args, args...)
  *
- * Arena and scratch bytes are multiples of FW_ALIGN. The memory of one run in flight is one block:
- * arena, then scratch for each thread, then a table with one pointer for each slot. */
+ * Arena and scratch bytes are multiples of FW_ALIGN. The memory of one run in flight is one block: arena, then for each
+ * thread FW_KEPT_BYTES and its scratch, then a table with one pointer for each slot.
+ *
+ * A call's units are dealt out to threads in parts, a kernel runs once for each part. In the FW_KEPT_BYTES in front of
+ * its scratch a kernel keeps what its next part of the same call may go on with; before the first part they are 0, and
+ * the scratch between two parts of a call stays as it is. */
 #define FW_MAGIC INT64_C(0x474f525057465f46)
-#define FW_ABI 1
+#define FW_ABI 2
 #define FW_HEADER_WORDS 16
 #define FW_CALL_WORDS 6
+#define FW_KEPT_BYTES 128
 #define FW_ALIGN 128 /* two cache lines: processors prefetch lines in pairs */
 
 enum fw_space { FW_ARENA = 0, FW_WEIGHTS = 1, FW_INPUT = 2, FW_OUTPUT = 3 };
@@ -43,7 +48,7 @@ FW_API int64_t fw_memory_bytes(const int64_t *words);
 FW_API void fw_prepare(const int64_t *words, char *memory, char *weights);
 
 /* Run a checked program in prepared memory. One run at a time may use a block; several runs may use one pool
- * (the one that comes later runs its shares by itself until the pool is free). `pool` may be NULL.
+ * (the one that comes later runs alone until the pool is free). `pool` may be NULL.
  * `times`, unless NULL, receives for each call the nanoseconds that it took. */
 FW_API void fw_run(const int64_t *words, fw_kernel *const *kernels, char *const *inputs, char *const *outputs,
                    char *memory, fw_pool *pool, int64_t *times);
