@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
 from branches import Graph, check
+from paired_cases import adding, winograd_in_pairs
 
 import fusewright as fw
+from fusewright.plan.planner import Plan
 from fusewright.schedules import winograd_ways
+from fusewright.target import host
+
+__all__ = ["winograd_in_pairs"]
 
 # channels in, channels out, input extents, filter, pads, batch
 CASES = [
@@ -75,12 +81,34 @@ def test_winograd(outputs: tuple[int, int], threads: int, open_extents: bool) ->
     check(graph, threads)
 
 
-def used_kernels(graph: Graph, threads: int) -> list[str]:
+@pytest.mark.parametrize("open_extents", [False, True], ids=["fixed", "open"])
+@pytest.mark.parametrize(("outputs", "threads"), SIZES, indirect=["outputs"])
+def test_in_pairs(
+    outputs: tuple[int, int],
+    winograd_in_pairs: None,
+    threads: int,
+    open_extents: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("fusewright.compiler.host", lambda: adding(host()))
+    graph = Graph(open=open_extents)
+    for i, case in enumerate(CASES):
+        add_case(graph, case, KINDS[(i + sum(outputs) + threads) % len(KINDS)])
+    chosen = [c.chosen.name for note in planned(graph, threads).notes for c in note.choices]
+    assert sum(name.endswith("in pairs") for name in chosen) >= 4  # the others have too few tiles
+    check(graph, threads)
+
+
+def planned(graph: Graph, threads: int) -> Plan:
     session = fw.compile(graph.model(), threads=threads)
     session.run(None, graph.feeds)
     plan = session.programs[0].plan
     assert plan is not None
-    return [note.symbol.split("_")[1] for note in plan.notes]
+    return plan
+
+
+def used_kernels(graph: Graph, threads: int) -> list[str]:
+    return [note.symbol.split("_")[1] for note in planned(graph, threads).notes]
 
 
 @pytest.mark.parametrize("target", ["avx2", "sse2"])
@@ -115,8 +143,8 @@ def test_a_limit_takes_smaller_tiles_and_then_none(monkeypatch: pytest.MonkeyPat
         made = [d.reason for d in plan.log.decisions if d.what == "schedule" and "winograd" in d.reason]
         return made[0].split(":")[0] if made else "direct"
 
-    assert choice("2e-6").startswith("winograd 4x4 (relative error ")
-    assert choice("2e-7").startswith("winograd 2x2 (relative error ")
+    assert re.match(r"winograd 4x4( in pairs)? \(relative error ", choice("2e-6"))
+    assert re.match(r"winograd 2x2( in pairs)? \(relative error ", choice("2e-7"))
     assert choice("1e-8") == "direct"
 
 

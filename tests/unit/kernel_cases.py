@@ -210,7 +210,8 @@ def functions(lanes: int) -> dict[str, Callable[..., None]]:
     return {
         "fw_transpose_f32": partial(transpose, lanes),
         "fw_balance_f32": balance,
-        "fw_prefetch_f32": lambda source, at, count: None,
+        "fw_prefetch_l1_f32": lambda source, at, count: None,
+        "fw_prefetch_l2_f32": lambda source, at, count: None,
     }
 
 

@@ -10,6 +10,7 @@ import pytest
 from kernel_cases import Case, floats, node
 
 from fusewright.codegen.c import print_kernel
+from fusewright.schedules import winograd_ways
 from fusewright.schedules.chain import Stage
 from fusewright.schedules.choice import Chooser, Option
 from fusewright.schedules.task import Lowered
@@ -26,6 +27,18 @@ def only_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Chooser, "pick", pick_pairs)
     monkeypatch.setattr(Stage, "plain_cycles", lambda stage, task: 1e3 * plain_cycles(stage, task))
+
+
+@pytest.fixture
+def winograd_in_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Winograd's convolutions have their products made in pairs, wherever that is possible."""
+    pick = Chooser.pick
+
+    def pick_both(self: Chooser, key: str, options: Sequence[Option]) -> Option:
+        return pick(self, key, [o for o in options if o.name.endswith("in pairs")] or options)
+
+    monkeypatch.setattr(Chooser, "pick", pick_both)
+    monkeypatch.setattr(winograd_ways, "direct_cycles", lambda task, c: float("inf"))
 
 
 def adding(target: Target) -> Target:
@@ -74,6 +87,12 @@ def gated(x: Sequence[int], w: Sequence[int], layout: str = "last", **attributes
     return Case(nodes, feeds, constants=constants, layout=layout, anchor=2, reference="onnxruntime")
 
 
+WINOGRAD = {
+    "small tiles": conv((1, 17, 9, 10), (35, 17, 3, 3), pads=[1, 1, 1, 1]),
+    "a batch": conv((2, 50, 7, 7), (70, 50, 3, 3), pads=[1, 0, 0, 1]),
+    "a line": conv((2, 24, 50), (20, 24, 3), pads=[1, 1]),
+    "computed": gated((1, 20, 12, 9), (24, 20, 3, 3), pads=[1, 1, 1, 1]),
+}
 CASES = {
     "matmul": matmul(25, 49, 33),
     "matmul of a batch": matmul_of_batch(3, 8, 13, 17),

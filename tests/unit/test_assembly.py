@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from chain_cases import Layer, chain_of
 from kernel_cases import Case, extents, floats, node
-from paired_cases import adding, in_pairs, only_pairs
+from paired_cases import adding, in_pairs, only_pairs, winograd_in_pairs
 from schedule_cases import computed, matmul
 
 from fusewright.codegen.c import print_kernel
@@ -24,7 +24,7 @@ from fusewright.target.arm import NEON
 from fusewright.target.target import Target
 from fusewright.target.x86 import AVX2, AVX512
 
-__all__ = ["only_pairs"]
+__all__ = ["only_pairs", "winograd_in_pairs"]
 
 
 def conv(channels: int, filters: int, size: int, filter_size: int, stride: int = 1, group: int = 1) -> Case:
@@ -208,6 +208,14 @@ def test_pairs_do_not_spill(only_pairs: None, open_extents: bool, tmp_path: Path
     target = adding(HALVES)
     assert all(in_pairs(make().lower(target, open_extents=open_extents, threads=2)) for make in PAIRED.values())
     check_inner_loops(PAIRED, target, X86, open_extents, tmp_path)
+
+
+@extents
+def test_winograd_in_pairs_does_not_spill(winograd_in_pairs: None, open_extents: bool, tmp_path: Path) -> None:
+    cases = {f"conv_{size}": partial(conv, 64, 96, size, 3) for size in (14, 28, 56)}
+    target = adding(HALVES)
+    assert all(in_pairs(make().lower(target, open_extents=open_extents, threads=2)) for make in cases.values())
+    check_inner_loops(cases, target, X86, open_extents, tmp_path)
 
 
 def test_a_spill_would_be_seen() -> None:

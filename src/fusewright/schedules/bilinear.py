@@ -8,7 +8,7 @@ dimension; in space it is applied along each. All is exact until the matrices ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -93,9 +93,17 @@ def transformed_filters(algorithms: Sequence[Bilinear], w: np.ndarray) -> np.nda
     return made.reshape(-1, ci, co)
 
 
-def relative_error(algorithms: Sequence[Bilinear], w: np.ndarray, *, pieces: int = 4, outputs: int = 32) -> float:
+def relative_error(
+    algorithms: Sequence[Bilinear],
+    w: np.ndarray,
+    multiply: Callable[[np.ndarray, np.ndarray], np.ndarray] = np.matmul,
+    *,
+    pieces: int = 4,
+    outputs: int = 32,
+) -> float:
     """The root of the mean squared error of float32 arithmetic for the filters `w` [co, ci, taps...], by that of the
-    results: on random inputs of one sign (as behind a Relu), for some pieces and outputs."""
+    results: on random inputs of one sign (as behind a Relu), for some pieces and outputs; `multiply` does as the
+    products are done."""
     rng = np.random.default_rng(0)
     w = w[:: -(-len(w) // outputs)]
     shape = [a.n for a in algorithms]
@@ -103,15 +111,16 @@ def relative_error(algorithms: Sequence[Bilinear], w: np.ndarray, *, pieces: int
     v, exact = d, d.astype(np.float64)
     for axis, a in enumerate(algorithms, start=2):
         v = _along(as_array(a.input).astype(np.float32), v, axis)
-    products = v.reshape(*v.shape[:2], -1).transpose(2, 0, 1) @ transformed_filters(algorithms, w).astype(np.float32)
+    rows = v.reshape(*v.shape[:2], -1).transpose(2, 0, 1)
+    products = multiply(rows, transformed_filters(algorithms, w).astype(np.float32))
     y = products.transpose(1, 2, 0).reshape(pieces, len(w), *shape)
     for axis, a in enumerate(algorithms, start=2):
         y = _along(as_array(a.output).astype(np.float32), y, axis)
     axes = tuple(range(2, 2 + len(algorithms)))
     windows = np.lib.stride_tricks.sliding_window_view(exact, [a.r for a in algorithms], axis=axes)
     m = [a.m for a in algorithms]
-    rows = np.moveaxis(windows, 1, 1 + len(m)).reshape(pieces * int(np.prod(m)), -1)
-    right = (rows @ w.reshape(len(w), -1).T.astype(np.float64)).reshape(pieces, *m, len(w))
+    pixels = np.moveaxis(windows, 1, 1 + len(m)).reshape(pieces * int(np.prod(m)), -1)
+    right = (pixels @ w.reshape(len(w), -1).T.astype(np.float64)).reshape(pieces, *m, len(w))
     right = np.moveaxis(right, -1, 1)
     size = float(np.sqrt(np.mean(right**2)))
     return float(np.sqrt(np.mean((y - right) ** 2))) / size if size > 0 else 0.0

@@ -26,7 +26,7 @@ import numpy as np
 from fusewright.kernel.expr import SIZES, Buffer, Expr, Load, Op, arg, index, known, minimum
 from fusewright.kernel.loops import CallC, Kernel
 from fusewright.schedules.choice import Option
-from fusewright.schedules.pack import PIECE, STEPS
+from fusewright.schedules.pack import PIECE, STEPS, pairs_of
 from fusewright.schedules.product import Loop, Product, Staging
 from fusewright.schedules.task import Task
 from fusewright.schedules.tile import Left, Right, TileShape, tile_costs
@@ -115,6 +115,32 @@ def staged_elements(k: int) -> int:
     return -(-(k + EXTRA) // PIECE) * PIECE
 
 
+def multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """[..., rows, K] by [..., K, columns] in float32 as `emit_pairs` multiplies; for the sizes of errors."""
+    k = a.shape[-1]
+    pairs = pairs_of(k)
+    (a, of_rows), (b, of_columns) = _balanced(a, -1), _balanced(b, -2)
+    half = np.zeros((*a.shape[:-1], b.shape[-1]), np.float32)
+    total = half.copy()
+    for i, (own, other) in enumerate(pairs):
+        sign = np.float32(1 - 2 * (i % 2))
+        row, row_other = a[..., own, None], a[..., other, None]
+        column, column_other = b[..., None, own, :], b[..., None, other, :]
+        half -= np.float32(0.5) * sign * (row * row_other + column * column_other)
+        total += sign * (row + sign * column_other) * (row_other + sign * column)
+    paired_steps = {step for pair in pairs for step in pair}
+    single = [step for step in range(k) if step not in paired_steps]
+    made: np.ndarray = (total + half + a[..., single] @ b[..., single, :] + half) * (of_rows * of_columns)
+    return made
+
+
+def _balanced(x: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """x by the power of two that is about its size along `axis`, and that power, in float32."""
+    size = np.sqrt(np.mean(x.astype(np.float64) ** 2, axis, keepdims=True))
+    power = np.exp2(np.round(np.log2(np.where(size > 0, size, 1))))
+    return (x / power).astype(np.float32), power.astype(np.float32)
+
+
 Fill = Callable[[Kernel, Sequence[Expr], Expr], tuple[Buffer, Expr]]
 
 
@@ -142,7 +168,12 @@ def use_pairs(product: Product, line: Fill) -> None:
     product.staging = Staging(fill, index(0), index(row_elements), (), elements_for, by_x=True, row_step=PIECE)
     block = max(1, product.l2_bytes // 2 // (k * SIZES[product.dtype]))
     strips = -(-min(product.x.extent, block) // height) if product.fixed and product.l2_bytes else 1
-    product.inner = partial(emit_pairs, height, max(FEWEST_AHEAD, -(-STEPS // strips)))
+    product.inner = partial(emit_pairs, height, rows_ahead(strips))
+
+
+def rows_ahead(strips: int) -> int:
+    """How many rows of the next panel a turn asks for, where so many strips pass a panel."""
+    return max(FEWEST_AHEAD, -(-STEPS // strips))
 
 
 def lines_of(product: Product) -> Fill:
@@ -172,11 +203,13 @@ def emit_pairs(
     right: Right,
     finish: Callable[[int, int, Expr], None],
     unroll: int,
+    strip: Expr | None = None,
 ) -> None:
     """A tile of balanced rows, of a strip of `height`, by one vector of columns: another form of `tile.emit_tile`.
 
     Weights that come from beyond the second cache would make the first strip wait: each turn asks for the rows of its
-    panel that are a piece away, and for `ahead` rows of the next panel, which all strips together ask for.
+    panel that are a piece away, and for `ahead` rows of the next panel, which all strips together ask for. `strip` is
+    the number of the strip, if strips do not begin at the start of `left`.
     """
     k = known(left.k)
     if vectors != 1 or left.taps or k is None:
@@ -193,7 +226,7 @@ def emit_pairs(
     def columns(row: Expr) -> Expr:
         return Load(dtype, True, right.buffer, right.base + row * lanes)
 
-    strip = kernel.let(left.base // (height * staged_elements(k)), "strip")
+    strip = kernel.let(left.base // (height * staged_elements(k)) if strip is None else strip, "strip")
     half = kernel.let(columns(index(k)), "half")
     acc = [kernel.mutable(half + behind(m, 0), f"c{m}") for m in range(len(left.rows))]
 
@@ -203,9 +236,10 @@ def emit_pairs(
             place = kernel.let(row + i * 3, "row")
             b = [kernel.let(columns(place + u), f"b{u}") for u in range(STEPS)]
             turn = strip * (k // STEPS) + place // STEPS
-            for at_row, rows in ((place + PIECE, STEPS), (panel + minimum(turn * ahead, panel), ahead)):
+            near, far = (place + PIECE, STEPS), (panel + minimum(turn * ahead, panel), ahead)
+            for cache, (at_row, rows) in (("l1", near), ("l2", far)):
                 args = (right.buffer, right.base + at_row * lanes, index(rows * lanes))
-                kernel.emit(CallC("fw_prefetch_f32", args))
+                kernel.emit(CallC(f"fw_prefetch_{cache}_f32", args))
             for m, c in enumerate(acc):
                 for u in range(2):  # the single step last: else clang spills from 21 rows on
                     own, other, single = b[2 * u], b[2 * u + 1], b[4 + u]

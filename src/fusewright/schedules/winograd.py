@@ -13,6 +13,7 @@ An infinity or NaN in the input reaches all pixels of the tiles that read it, as
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,26 +21,32 @@ import onnx_ir as ir
 
 from fusewright.graph.group import dtype_of, elements, shape_of
 from fusewright.kernel.expr import Buffer, Const, Expr, Load, Op, arg, const, index, minimum
-from fusewright.kernel.loops import Kernel
+from fusewright.kernel.loops import CallC, Kernel
 from fusewright.kernel.tensor import Anchor, Source, Tensor
 from fusewright.kernel.vectorize import LANE, Vectorizer
 from fusewright.schedules.bilinear import Bilinear, transformed_filters
 from fusewright.schedules.convolution import Convolution
 from fusewright.schedules.epilogue import Results, bias_along, bind_epilogue, epilogue
+from fusewright.schedules.pack import PIECE, pack_pairs
+from fusewright.schedules.paired import EXTRA_ROWS, emit_pairs, rows_ahead, staged_elements
 from fusewright.schedules.prologue import left_side
 from fusewright.schedules.task import Lowered, Operand, Pack, Task
 from fusewright.schedules.tile import Left, Right, TileShape, emit_tile, shares_of_panels, unrolled_steps
 from fusewright.schedules.winograd_sums import emit_sums
 
+PANEL = 4  # vectors of columns for which the inputs of a block are read again, of products in pairs
+
 
 @dataclass(frozen=True)
 class Tiling:
-    """How a convolution is cut: the algorithms of y and x, the register tile, the tiles of a block."""
+    """How a convolution is cut: the algorithms of y and x, the register tile, the tiles of a block; whether the small
+    products are made in pairs (`schedules.paired`)."""
 
     y: Bilinear
     x: Bilinear
     registers: TileShape
     block: int
+    pairs: bool = False
 
     @property
     def positions(self) -> int:
@@ -68,6 +75,17 @@ def tiles_of(c: Convolution, y: Bilinear, x: Bilinear) -> int:
     return c.out[0] * -(-of_y.out // y.m) * -(-of_x.out // x.m)
 
 
+def pack_filters_in_pairs(y: Bilinear, x: Bilinear, width: int, w: np.ndarray) -> np.ndarray:
+    """[co, ci, taps...] -> [panel][position][vector of the panel][ci + 2][lane], transformed and packed as
+    `schedules.paired` reads it."""
+    lanes = width // PANEL
+    packed = pack_pairs(lanes)(transformed_filters([y, x] if w.ndim == 4 else [x], w))
+    positions, vectors, *vector = packed.shape
+    whole = np.zeros((positions, -(-vectors // PANEL) * PANEL, *vector), w.dtype)
+    whole[:, :vectors] = packed
+    return np.ascontiguousarray(np.moveaxis(whole.reshape(positions, -1, PANEL, *vector), 1, 0))
+
+
 def pack_filters(y: Bilinear, x: Bilinear, width: int, w: np.ndarray) -> np.ndarray:
     """[co, ci, taps...] -> [panel][position][ci][width], transformed, zeros at the end."""
     co, ci = w.shape[:2]
@@ -89,11 +107,10 @@ def lower_winograd(task: Task, c: Convolution, bias: ir.Value | None, tiling: Ti
     left = left_side(task, kernel, c.x)
     weights = kernel.buffer(dtype, "w")
     bound = bind_epilogue(task, kernel, results)
-    width = tiling.registers.vectors * task.target.lanes
+    width = (PANEL if tiling.pairs else tiling.registers.vectors) * task.target.lanes
+    order, make = ("winograd pairs", pack_filters_in_pairs) if tiling.pairs else ("winograd", pack_filters)
     pack = Pack(
-        c.filters.value,
-        f"winograd {tiling.y.m} {tiling.x.m} {width}",
-        lambda w: pack_filters(tiling.y, tiling.x, width, w),
+        c.filters.value, f"{order} {tiling.y.m} {tiling.x.m} {width}", lambda w: make(tiling.y, tiling.x, width, w)
     )
     emitter = _Emitter(task, kernel, c, tiling, left.tensor, weights, raw, bound)
     units = emitter.run()
@@ -129,12 +146,15 @@ class _Emitter:
         self.fixed = not self.task.open_extents
         self.y, self.x = sides(self.c)
         self.ci, self.co = self.c.filters.ci, self.c.filters.co
-        self.width = t.registers.vectors * lanes
+        self.width = (PANEL if t.pairs else t.registers.vectors) * lanes
         self.row = -(-self.ci // lanes) * lanes  # of v: whole vectors
         # one line of the cache more than a power of two: positions of one tile are written and read together
-        self.v_step = t.block * self.row + lanes
+        self.v_step = (1 if t.pairs else t.block) * self.row + lanes
         self.m_step = t.block * self.width + lanes
         self.v = self.kernel.scratch(dtype, t.positions * self.v_step, "v")
+        if t.pairs:  # v is of one tile, whose rows are balanced at once
+            self.line = staged_elements(self.ci)
+            self.stage = self.kernel.scratch(dtype, t.positions * t.block * self.line, "stage")
         self.m = self.kernel.scratch(dtype, t.positions * self.m_step, "m")
         self.half = self.kernel.scratch(dtype, t.positions * lanes, "half")  # between the passes along y and x
         self.pixels = self.kernel.scratch(dtype, t.x.m * lanes, "pixels")  # of one row of a tile, before the epilogue
@@ -189,6 +209,7 @@ class _Emitter:
             if not isinstance(left, Source):
                 self.copy_patch(place.n, y, x)
                 self.transform(t, self.patch, index(0), index(nx * self.row), index(self.row))
+                self.balance(t)
                 return
             inside = _all(y >= 0, y < self.ext(self.y.size - ny + 1), x >= 0, x < self.ext(self.x.size - nx + 1))
             with kernel.when(inside):
@@ -198,6 +219,19 @@ class _Emitter:
             with kernel.otherwise():
                 self.copy_patch(place.n, y, x)
                 self.transform(t, self.patch, index(0), index(nx * self.row), index(self.row))
+            self.balance(t)
+
+    def balance(self, t: Expr) -> None:
+        """v[position][channel] of tile `t` -> stage[position][strip][piece of the channels][tile of the strip]."""
+        if not self.tiling.pairs:
+            return
+        kernel, height = self.kernel, self.tiling.registers.rows
+        of_strip = kernel.let(t % height, "of_strip")
+        to = kernel.let((t - of_strip) * self.line + of_strip * PIECE, "to")
+        with kernel.loop(self.tiling.positions, "position") as position:
+            at = to + position * (self.tiling.block * self.line)
+            args = (self.v, position * self.v_step, index(self.ci), self.stage, at, index(height * PIECE))
+            kernel.emit(CallC("fw_balance_f32", args))
 
     def x_step(self, left: Source) -> Expr:
         """From pixel to pixel: fixed by the channels, where these lie side by side with nothing between."""
@@ -230,7 +264,7 @@ class _Emitter:
     def transform(self, t: Expr, source: Buffer, first: Expr, y_step: Expr, x_step: Expr) -> None:
         """source[first + i * y_step + j * x_step + channel] -> v[i, j][t][channel]."""
         kernel, y, x, lanes = self.kernel, self.tiling.y, self.tiling.x, self.kernel.lanes
-        to = kernel.let(t * self.row, "to")
+        to = index(0) if self.tiling.pairs else kernel.let(t * self.row, "to")
 
         def vector(lane: Expr, vectorize: Vectorizer) -> None:
             with kernel.loop(x.n, "j") as j:
@@ -255,7 +289,8 @@ class _Emitter:
     # -- products ---------------------------------------------------------------------------------------------
     def panels(self, start: Expr, count: Expr, share: Expr, per_share: int, shares: int, total: int) -> None:
         """All columns of the share; the last panel may be narrower."""
-        kernel, lanes, vectors = self.kernel, self.kernel.lanes, self.tiling.registers.vectors
+        kernel, lanes = self.kernel, self.kernel.lanes
+        vectors = self.width // lanes
         whole, rest = divmod(self.co, self.width)
         shared = shares > 1 or not self.fixed
         first = kernel.let(share * self.ext(per_share), "p0") if shared else index(0)
@@ -273,19 +308,20 @@ class _Emitter:
 
     def panel(self, start: Expr, count: Expr, p: Expr, vectors: int, partial: Expr | None, total: int) -> None:
         kernel, tiling = self.kernel, self.tiling
-        first = kernel.let(p * (tiling.positions * self.ci * self.width), "w0")
+        matrix = (self.ci + (EXTRA_ROWS if tiling.pairs else 0)) * self.width
+        first = kernel.let(p * (tiling.positions * matrix), "w0")
         with kernel.loop(tiling.positions, "position") as position:
-            w = kernel.let(first + position * (self.ci * self.width), "b")
-            v = kernel.let(position * self.v_step, "v0")
+            w = kernel.let(first + position * matrix, "b")
+            v = kernel.let(position * (tiling.block * self.line if tiling.pairs else self.v_step), "v0")
             m = kernel.let(position * self.m_step, "m0")
-            self.products(count, w, v, m, vectors, total)
+            (self.products_in_pairs if tiling.pairs else self.products)(count, w, v, m, vectors, total)
         n0 = kernel.let(p * self.width, "n0")
         with kernel.loop(count, "t") as t:
             self.transform_outputs(t, self.tile_place(start + t), n0, vectors, partial)
 
     def products(self, count: Expr, w: Expr, v: Expr, m: Expr, vectors: int, total: int) -> None:
         """m[t][column] = v[t] w, for the tiles of the block; with open extents up to a whole register tile."""
-        kernel, limit = self.kernel, self.tiling.registers.rows
+        kernel = self.kernel
 
         def strip(t: Expr, rows: int) -> None:
             at = kernel.let(v + t * self.row, "a")
@@ -298,6 +334,32 @@ class _Emitter:
             right = Right(self.weights, w, index(self.width))
             emit_tile(kernel, self.anchor.dtype, vectors, left, right, finish, unrolled_steps(self.task.target))
 
+        self.strips(count, strip, total)
+
+    def products_in_pairs(self, count: Expr, w: Expr, v: Expr, m: Expr, vectors: int, total: int) -> None:
+        """The same, one vector of columns after the other."""
+        kernel, lanes, height = self.kernel, self.kernel.lanes, self.tiling.registers.rows
+        ahead = rows_ahead(self.tiling.block // height)
+        with kernel.loop(vectors, "column") as column:
+            b = kernel.let(w + column * ((self.ci + EXTRA_ROWS) * lanes), "b")
+            c = kernel.let(m + column * lanes, "m")
+
+            def strip(t: Expr, rows: int) -> None:
+                at = kernel.let(v + t * self.line, "a")
+                to = kernel.let(c + t * self.width, "to")
+                left = Left(self.stage, at, [index(r * PIECE) for r in range(rows)], [], index(self.ci))
+
+                def finish(r: int, _: int, value: Expr) -> None:
+                    kernel.store(self.m, to + r * self.width, value)
+
+                right = Right(self.weights, b, index(lanes))
+                emit_pairs(height, ahead, kernel, self.anchor.dtype, 1, left, right, finish, 1, t // height)
+
+            self.strips(count, strip, total)
+
+    def strips(self, count: Expr, strip: Callable[[Expr, int], None], total: int) -> None:
+        """The tiles of a block, as many at once as a register tile has rows, then the rest."""
+        kernel, limit = self.kernel, self.tiling.registers.rows
         if not self.fixed:
             with kernel.loop(count, "t", step=limit) as t:
                 strip(t, limit)

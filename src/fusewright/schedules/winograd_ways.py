@@ -12,8 +12,9 @@ from fusewright.kernel.expr import SIZES
 from fusewright.schedules.bilinear import Bilinear, possible, relative_error, sliding
 from fusewright.schedules.choice import Option
 from fusewright.schedules.convolution import Convolution
+from fusewright.schedules.paired import MAX_ROWS, OPEN_TILE, even_tile, multiply, paired
 from fusewright.schedules.task import Lowered, Task, Way
-from fusewright.schedules.tile import pick_tile, tile_costs
+from fusewright.schedules.tile import TileShape, pick_tile, tile_costs
 from fusewright.schedules.winograd import Tiling, lower_winograd, tiles_of
 
 OUTPUTS = ((2, 2), (2, 4), (4, 4))  # of a piece, along y and x
@@ -31,13 +32,15 @@ def ways(task: Task, c: Convolution, bias: ir.Value | None) -> list[Way]:
     limit, direct = task.chooser.error_limit, direct_cycles(task, c)
     made: list[Way] = []
     for y, x in algorithms(task, c):
+        one = [y, x] if w.ndim == 4 else [x]
         cycles = winograd_cycles(task, c, y, x)
-        if cycles >= direct:
-            continue
-        error = relative_error([y, x] if w.ndim == 4 else [x], w)
-        if error <= limit:
+        if cycles < direct and (error := relative_error(one, w)) <= limit:
             option = Option(f"winograd {y.m}x{x.m}", cycles, f"relative error {error:.1e}")
             made.append(Way(option, partial(_lower, task, c, bias, y, x)))
+        in_pairs = paired_cycles(task, c, y, x)
+        if in_pairs is not None and in_pairs < direct and (error := relative_error(one, w, multiply)) <= limit:
+            option = Option(f"winograd {y.m}x{x.m} in pairs", in_pairs, f"relative error {error:.1e}")
+            made.append(Way(option, partial(_lower_in_pairs, task, c, bias, y, x)))
     return made
 
 
@@ -65,14 +68,28 @@ def direct_cycles(task: Task, c: Convolution) -> float:
 
 def winograd_cycles(task: Task, c: Convolution, y: Bilinear, x: Bilinear) -> float:
     """What the products of all positions should take, and the transforms."""
-    lanes, ci, co = task.target.lanes, c.filters.ci, c.filters.co
-    tiles = OPEN_PIXELS // (y.m * x.m) if task.open_extents else tiles_of(c, y, x)
-    positions = y.n * x.n
+    ci, co, positions, tiles = c.filters.ci, c.filters.co, y.n * x.n, _tiles(task, c, y, x)
     products = _a_row(task, co, None if task.open_extents else tiles) * ci * positions
-    vectors = -(-ci // lanes) + -(-co // lanes)
-    # of one vector: a position is read and written twice, and summed over a row and a column
-    transforms = vectors * positions * (2 + 0.2 * (y.n + x.n))
-    return max(tiles * (products + transforms), _streaming(positions * ci * co))
+    return max(tiles * (products + _transforms(task, c, y, x)), _streaming(positions * ci * co))
+
+
+def paired_cycles(task: Task, c: Convolution, y: Bilinear, x: Bilinear) -> float | None:
+    """The same with the products in pairs; None where these have no use."""
+    ci, co, positions, tiles = c.filters.ci, c.filters.co, y.n * x.n, _tiles(task, c, y, x)
+    found = paired(task.target, tiles, ci, co, not task.open_extents)
+    if found is None:
+        return None
+    return max(positions * found.cycles + tiles * _transforms(task, c, y, x), _streaming(positions * (ci + 2) * co))
+
+
+def _tiles(task: Task, c: Convolution, y: Bilinear, x: Bilinear) -> int:
+    return OPEN_PIXELS // (y.m * x.m) if task.open_extents else tiles_of(c, y, x)
+
+
+def _transforms(task: Task, c: Convolution, y: Bilinear, x: Bilinear) -> float:
+    """Of a tile: a position of a vector is read and written twice, and summed over a row and a column."""
+    lanes = task.target.lanes
+    return (-(-c.filters.ci // lanes) + -(-c.filters.co // lanes)) * y.n * x.n * (2 + 0.2 * (y.n + x.n))
 
 
 def work_of(task: Task, c: Convolution) -> str:
@@ -114,6 +131,16 @@ def _lower(task: Task, c: Convolution, bias: ir.Value | None, y: Bilinear, x: Bi
     tiles = None if task.open_extents else tiles_of(c, y, x)
     registers = pick_tile(task, "winograd f32", c.filters.co, tiles, c.filters.ci)
     return lower_winograd(task, c, bias, Tiling(y, x, registers, block_of(task, c, y.n * x.n, registers.rows, tiles)))
+
+
+def _lower_in_pairs(task: Task, c: Convolution, bias: ir.Value | None, y: Bilinear, x: Bilinear) -> list[Lowered]:
+    positions = y.n * x.n
+    if task.open_extents:
+        block = block_of(task, c, positions, OPEN_TILE, None)
+        return lower_winograd(task, c, bias, Tiling(y, x, TileShape(OPEN_TILE, 1), block, pairs=True))
+    block = min(block_of(task, c, positions, 1, tiles_of(c, y, x)), tiles_of(c, y, x))
+    tile = even_tile(block, MAX_ROWS)
+    return lower_winograd(task, c, bias, Tiling(y, x, tile, -(-block // tile.rows) * tile.rows, pairs=True))
 
 
 def block_of(task: Task, c: Convolution, positions: int, rows: int, tiles: int | None) -> int:

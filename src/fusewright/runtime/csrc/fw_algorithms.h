@@ -111,10 +111,14 @@ static void __attribute__((unused)) fw_transpose_f32(
     }
 }
 
-/* Ask for `count` elements from p[at] on to come near; they may lie behind the end of what p points to. */
-FW_FN void fw_prefetch_f32(const float *p, int64_t at, int64_t count) {
-    for (int64_t i = 0; i < count; i += 64 / (int64_t)sizeof(float)) __builtin_prefetch(p + at + i, 0, 3);
-}
+/* Ask for `count` elements from p[at] on to come to the first or second cache; they may lie behind the end of what p
+ * points to. What is far off goes to the second: few lines can be on their way to the first at once. */
+#define FW_PREFETCH(NAME, CACHE) \
+    FW_FN void fw_prefetch_##NAME##_f32(const float *p, int64_t at, int64_t count) { \
+        for (int64_t i = 0; i < count; i += 64 / (int64_t)sizeof(float)) __builtin_prefetch(p + at + i, 0, 4 - CACHE); \
+    }
+FW_PREFETCH(l1, 1)
+FW_PREFETCH(l2, 2)
 
 /* to = from * s for the power of two s that brings the mean square of these k elements to [1, 4). They come to lie in
  * pieces of FW_PIECE, `step` apart; in each, as far as there are six or more, the first third is paired with the second.
