@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kernel_cases import extents
-from paired_cases import CASES, adding, in_pairs, only_pairs
+from kernel_cases import Case, extents
+from paired_cases import CASES, SLIDING, adding, in_pairs, only_pairs, only_sliding
 from test_schedules import Kernels, compare, target
 
 from fusewright.target.target import Target
 
-__all__ = ["only_pairs", "target"]
+__all__ = ["only_pairs", "only_sliding", "target"]
 
 
 @extents
 def test_pairs(only_pairs: None, target: Target, open_extents: bool, tmp_path: Path) -> None:
-    kernels = Kernels(CASES, adding(target), open_extents, tmp_path)
-    for name, case in CASES.items():
+    check(CASES, target, open_extents, tmp_path)
+
+
+@extents
+def test_windows_that_overlap(only_sliding: None, target: Target, open_extents: bool, tmp_path: Path) -> None:
+    check(SLIDING, target, open_extents, tmp_path)
+
+
+def check(cases: dict[str, Case], target: Target, open_extents: bool, tmp_path: Path) -> None:
+    kernels = Kernels(cases, adding(target), open_extents, tmp_path)
+    for name, case in cases.items():
         assert in_pairs(kernels.lowered[name]), name
         compare(kernels.outputs(name), case.expected())

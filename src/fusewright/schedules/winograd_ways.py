@@ -60,7 +60,7 @@ def direct_cycles(task: Task, c: Convolution) -> float:
     row = c.out[-1] if fixed else None
     pixels = c.out[0] * prod(c.out[2:]) if fixed else OPEN_PIXELS
     compute = _a_row(task, c.filters.co, row) * steps * pixels * c.filters.groups
-    return max(compute, _streaming(steps * c.filters.groups * c.filters.co))
+    return max(compute, streaming(steps * c.filters.groups * c.filters.co))
 
 
 def winograd_cycles(task: Task, c: Convolution, y: Bilinear, x: Bilinear) -> float:
@@ -72,7 +72,7 @@ def winograd_cycles(task: Task, c: Convolution, y: Bilinear, x: Bilinear) -> flo
     vectors = -(-ci // lanes) + -(-co // lanes)
     # of one vector: a position is read and written twice, and summed over a row and a column
     transforms = vectors * positions * (2 + 0.2 * (y.n + x.n))
-    return max(tiles * (products + transforms), _streaming(positions * ci * co))
+    return max(tiles * (products + transforms), streaming(positions * ci * co))
 
 
 def work_of(task: Task, c: Convolution) -> str:
@@ -87,7 +87,7 @@ def _a_row(task: Task, columns: int, rows: int | None) -> float:
     return tile_costs(task.target, columns, rows)[0][0] / (rows or 48)
 
 
-def _streaming(weights: int) -> float:
+def streaming(weights: int) -> float:
     return weights * SIZES["f32"] / STREAM
 
 
