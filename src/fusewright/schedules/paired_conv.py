@@ -1,7 +1,8 @@
 """Convolutions as products of pairs (`schedules.paired`): a row is the window of a pixel, its channels side by side.
 
 A window that lies in memory as it is read (1x1) is scaled from there; others are gathered first, and so is what the
-kernel computes of its input. That is little beside a product with many columns.
+kernel computes of its input. That is little beside a product with many columns. Or all that a row of the result reads
+is brought to scratch so that windows overlap there (`schedules.windows`), which channels in planes need.
 """
 
 from __future__ import annotations
@@ -21,15 +22,7 @@ from fusewright.kernel.vectorize import Vectorizer
 from fusewright.schedules.contract import NO_LOOP, epilogue_walks, operand_walks
 from fusewright.schedules.convolution import Convolution, lower_product
 from fusewright.schedules.epilogue import bias_along, epilogue
-from fusewright.schedules.paired import (
-    EXTRA_ROWS,
-    Paired,
-    exact_enough,
-    lines_of,
-    option,
-    paired,
-    use_pairs,
-)
+from fusewright.schedules.paired import EXTRA_ROWS, Paired, exact_enough, lines_of, option, paired, use_pairs
 from fusewright.schedules.pointwise import Axis, merge_axes
 from fusewright.schedules.product import Loop, Product
 from fusewright.schedules.prologue import LeftSide, left_side

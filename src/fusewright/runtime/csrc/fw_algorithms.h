@@ -133,7 +133,7 @@ static void __attribute__((unused)) fw_columns_f32(
     for (int64_t begin = (rows - 1) / FW_LANES * FW_LANES; begin >= 0; begin -= FW_LANES) {
         for (int64_t i = 0, r = begin; i < FW_LANES; i++, r++) {
             step[i] = r >= first && r < last ? FW_LANES : 0;
-            row[i] = step[i] ? from + at + r / inner * outer_step + r % inner * inner_step : zeros;
+            row[i] = step[i] ? from + (at + r / inner * outer_step + r % inner * inner_step) : zeros;
         }
         float *column = to + to_at + begin;
         for (int64_t left = depth; left > 0; left -= FW_LANES, column += FW_LANES * to_step) {
