@@ -56,6 +56,38 @@ LAYERS = [
     (24, 40, (17, 13), (3, 3), (1, 0, 2, 1), (2, 1), 1),
     (20, 12, (50,), (5,), (2, 2), (1,), 2),
 ]
+# the same, of inputs whose channels are planes
+PLANES = [
+    (3, 64, (33, 47), (7, 7), (3, 3, 3, 3), (2, 2), 2),
+    (5, 17, (16, 31), (3, 3), (1, 0, 2, 1), (1, 1), 1),
+    (3, 40, (48, 64), (8, 8), (0, 0, 0, 0), (8, 8), 1),
+    (2, 12, (50,), (5,), (2, 2), (1,), 2),
+]
+
+
+@pytest.mark.parametrize("open_extents", [False, True], ids=["fixed", "open"])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_layers_of_planes(threads: int, open_extents: bool) -> None:
+    graph = Graph(open=open_extents)
+    for ci, co, extents, taps, pads, strides, batch in PLANES:
+        w, bias = graph.weight(graph.normal(co, ci, *taps)), graph.weight(graph.normal(co))
+        x = graph.input(graph.normal(batch, ci, *extents))
+        graph.output(graph.node("Conv", x, w, bias, pads=pads, strides=strides)[0], 2 + len(extents))
+    assert compiled(graph, threads)[1] == len(PLANES)
+    check(graph, threads)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_stays_in_the_windows_that_hold_it(value: float) -> None:
+    graph = Graph()
+    x = graph.normal(1, 3, 20, 40)
+    x[0, 1, 10, 21] = value
+    y = graph.node("Conv", graph.input(x), graph.weight(graph.normal(16, 3, 5, 5)), pads=[2] * 4, strides=[2, 2])[0]
+    graph.output(y, 4)
+    session, pairs = compiled(graph)
+    finite = np.isfinite(np.asarray(session.run(None, graph.feeds)[0]))
+    assert pairs == 1 and finite.sum() == finite.size - 16 * 3 * 2
+    assert not finite[0, :, 4:7, 10:12].any()
 
 
 @pytest.mark.parametrize("open_extents", [False, True], ids=["fixed", "open"])

@@ -209,6 +209,7 @@ def functions(lanes: int) -> dict[str, Callable[..., None]]:
     """What schedules call of csrc/fw_algorithms.h."""
     return {
         "fw_transpose_f32": partial(transpose, lanes),
+        "fw_columns_f32": columns,
         "fw_balance_f32": balance,
         "fw_prefetch_l1_f32": lambda source, at, count: None,
         "fw_prefetch_l2_f32": lambda source, at, count: None,
@@ -221,6 +222,18 @@ def transpose(
     """What `fw_transpose_f32` of csrc/fw_algorithms.h does."""
     for d in range(depth):
         target[place + d * to_step :][:lanes] = [source[at + r * step + d] if r < rows else 0 for r in range(lanes)]
+
+
+def columns(
+    source: Array, at: int, inner: int, inner_step: int, outer_step: int, rows: int, first: int, last: int, depth: int,
+    target: Array, place: int, to_step: int,
+) -> None:  # fmt: skip
+    """What `fw_columns_f32` of csrc/fw_algorithms.h does."""
+    for d in range(depth):
+        for r in range(rows):
+            start = at + r // inner * outer_step + r % inner * inner_step
+            assert not first <= r < last or 0 <= start <= len(source) - depth
+            target[place + d * to_step + r] = source[start + d] if first <= r < last else 0
 
 
 def balance(source: Array, at: int, k: int, target: Array, place: int, step: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,26 +19,34 @@ from fusewright.target.target import Target
 
 @pytest.fixture
 def only_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever pairs would cost, they are taken where they are offered."""
-    pick, plain_cycles = Chooser.pick, Stage.plain_cycles
-
-    def pick_pairs(self: Chooser, key: str, options: Sequence[Option]) -> Option:
-        return pick(self, key, [o for o in options if o.name.startswith("pairs")] or options)
-
-    monkeypatch.setattr(Chooser, "pick", pick_pairs)
+    """Whatever pairs would cost, they are taken where they are offered: with gathered windows, if there is a choice."""
+    plain_cycles = Stage.plain_cycles
+    prefer(monkeypatch, lambda name: name.startswith("pairs") and not name.endswith("sliding"))
+    prefer(monkeypatch, lambda name: name.startswith("pairs"))
     monkeypatch.setattr(Stage, "plain_cycles", lambda stage, task: 1e3 * plain_cycles(stage, task))
 
 
 @pytest.fixture
 def winograd_in_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Winograd's convolutions have their products made in pairs, wherever that is possible."""
+    prefer(monkeypatch, lambda name: name.endswith("in pairs"))
+    monkeypatch.setattr(winograd_ways, "direct_cycles", lambda task, c: float("inf"))
+
+
+@pytest.fixture
+def only_sliding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pairs are taken where windows that overlap are offered, and only there."""
+    prefer(monkeypatch, lambda name: name.endswith("sliding"))
+    prefer(monkeypatch, lambda name: name.endswith("sliding") or not name.startswith("pairs"))
+
+
+def prefer(monkeypatch: pytest.MonkeyPatch, wanted: Callable[[str], bool]) -> None:
     pick = Chooser.pick
 
-    def pick_both(self: Chooser, key: str, options: Sequence[Option]) -> Option:
-        return pick(self, key, [o for o in options if o.name.endswith("in pairs")] or options)
+    def pick_wanted(self: Chooser, key: str, options: Sequence[Option]) -> Option:
+        return pick(self, key, [o for o in options if wanted(o.name)] or options)
 
-    monkeypatch.setattr(Chooser, "pick", pick_both)
-    monkeypatch.setattr(winograd_ways, "direct_cycles", lambda task, c: float("inf"))
+    monkeypatch.setattr(Chooser, "pick", pick_wanted)
 
 
 def adding(target: Target) -> Target:
@@ -69,10 +77,10 @@ def gemm_of_transposed(rows: int, k: int, columns: int) -> Case:
     return Case([made], {"x": floats(k, rows)}, constants=constants)
 
 
-def conv(x: Sequence[int], w: Sequence[int], **attributes: Any) -> Case:
+def conv(x: Sequence[int], w: Sequence[int], layout: str = "last", **attributes: Any) -> Case:
     nodes = [node("Conv", ["x", "w", "b"], ["t"], **attributes), node("Relu", ["t"], ["y"])]
     constants = {"w": floats(*w, seed=1), "b": floats(w[0], seed=2)}
-    return Case(nodes, {"x": floats(*x)}, constants=constants, layout="last", reference="onnxruntime")
+    return Case(nodes, {"x": floats(*x)}, constants=constants, layout=layout, reference="onnxruntime")
 
 
 def gated(x: Sequence[int], w: Sequence[int], layout: str = "last", **attributes: Any) -> Case:
@@ -110,4 +118,22 @@ CASES = {
     "1x1 of a batch, gated": gated((2, 9, 2, 5), (3, 9, 1, 1)),
     "1x1 gated, channels first": gated((1, 18, 3, 3), (5, 18, 1, 1), "first"),
     "3x3 gated": gated((2, 3, 4, 4), (5, 3, 3, 3), pads=[1, 1, 1, 1]),
+}
+
+# Windows that overlap: columns of fewer, as many and more elements than a vector has, one and several blocks.
+SLIDING = {
+    "channels first": conv((1, 3, 9, 18), (17, 3, 7, 7), "first", pads=[3, 3, 3, 3], strides=[2, 2]),
+    "of a batch": conv((2, 2, 5, 11), (5, 2, 3, 3), "first", pads=[0, 2, 1, 0], strides=[2, 1]),
+    "whole vectors": conv((1, 4, 8, 10), (5, 4, 4, 1), "first"),
+    "dilated rows": conv((1, 3, 9, 8), (5, 3, 3, 3), "first", pads=[3, 0, 2, 1], dilations=[2, 1]),
+    "one plane": conv((2, 1, 5, 9), (4, 1, 3, 5), "first", pads=[1, 2, 1, 2]),
+    "one row": conv((1, 3, 1, 9), (5, 3, 3, 3), "first", pads=[1, 1, 1, 1]),
+    "one column": conv((1, 3, 9, 1), (5, 3, 3, 3), "first", pads=[1, 4, 1, 4]),
+    "more border than picture": conv((1, 2, 2, 3), (3, 2, 2, 2), "first", pads=[4, 5, 3, 6], strides=[2, 1]),
+    "steps beyond the filter": conv((1, 3, 17, 29), (5, 3, 2, 2), "first", strides=[3, 3]),
+    "a line": conv((2, 7, 15), (5, 7, 3), "first", pads=[1, 1]),
+    "channels last": conv((2, 18, 5, 15), (5, 18, 3, 3), pads=[1, 0, 1, 2], strides=[1, 2]),
+    "a volume": conv((1, 2, 3, 4, 8), (3, 2, 2, 2, 2), pads=[0, 1, 0, 1, 0, 1]),
+    "gated": gated((2, 3, 4, 8), (5, 3, 3, 3), pads=[1, 1, 1, 1]),
+    "gated, channels first": gated((1, 3, 5, 9), (5, 3, 3, 3), "first", pads=[1, 1, 1, 1]),
 }

@@ -16,6 +16,7 @@ import pytest
 from chain_cases import Layer, chain_of
 from kernel_cases import Case, extents, floats, node
 from paired_cases import adding, in_pairs, only_pairs, winograd_in_pairs
+from paired_cases import conv as sliding
 from schedule_cases import computed, matmul
 
 from fusewright.codegen.c import print_kernel
@@ -118,6 +119,7 @@ PAIRED: dict[str, Callable[[], Case]] = {
     "conv_1x1_strided": lambda: conv(256, 512, 14, 1, stride=2),
     "conv_3x3": lambda: conv(64, 64, 14, 3),
     "conv_narrow": lambda: conv(100, 10, 14, 1),
+    "conv_of_planes": lambda: sliding((1, 3, 64, 64), (64, 3, 7, 7), "first", pads=[3] * 4, strides=[2, 2]),
     "chain": lambda: chain_of((1, 32, 28, 28), [Layer(192), Layer(), Layer(32)], 4),
 }
 

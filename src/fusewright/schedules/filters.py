@@ -31,7 +31,8 @@ class Filters:
 
     `transposed` tells that the weight is [groups * ci, co, taps...] (ConvTranspose), not [groups * co, ci, taps...].
     `chosen` are, for each spatial dimension, the weight's taps in the order of the rows, evenly spaced (-1: a row of
-    zeros, before the others), where these are not all of them as they lie.
+    zeros, before the others), where these are not all of them as they lie. `last_first` tells that rows go through
+    the last spatial dimension first (of constant filters).
     """
 
     value: ir.Value
@@ -41,12 +42,13 @@ class Filters:
     taps: tuple[int, ...]
     transposed: bool = False
     chosen: tuple[tuple[int, ...], ...] | None = None
+    last_first: bool = False
 
     def packed(self, task: Task, width: int, order: str = "matrix") -> tuple[Operand, list[Lowered]]:
         """The packed filters in panels of `width` columns, and the kernel that packs them if it needs one; another
         `order` than the first of ORDERS is for constant ones."""
         if task.array_of(self.value) is not None:
-            key = f"filters {order} {width} {self.groups} {self.transposed} {self.chosen}"
+            key = f"filters {order} {width} {self.groups} {self.transposed} {self.chosen} {self.last_first}"
             return Pack(self.value, key, self.packer(width, order)), []
         temp, lowered = self.pack_later(task, width)
         return temp, [lowered]
@@ -61,7 +63,10 @@ class Filters:
             else:
                 parts = w.reshape(self.groups, self.co, self.ci, *w.shape[2:])
                 moved = np.moveaxis(parts, (1, 2), (-1, -2))
-            return pack(choose_taps(moved, 1, self.chosen).reshape(self.groups, -1, self.co))
+            rows = choose_taps(moved, 1, self.chosen)
+            if self.last_first:
+                rows = np.moveaxis(rows, -3, 1)
+            return pack(rows.reshape(self.groups, -1, self.co))
 
         return make
 

@@ -106,8 +106,8 @@ def pick_paired(
     return found.tile if chosen is pairs else None
 
 
-def option(found: Paired, k: int) -> Option:
-    return Option(f"pairs {found.tile.rows}x1", found.cycles, f"relative error {relative_error(k):.1e}")
+def option(found: Paired, k: int, how: str = "") -> Option:
+    return Option(f"pairs {found.tile.rows}x1{how}", found.cycles, f"relative error {relative_error(k):.1e}")
 
 
 def staged_elements(k: int) -> int:
@@ -141,31 +141,55 @@ def _balanced(x: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
     return (x / power).astype(np.float32), power.astype(np.float32)
 
 
-Fill = Callable[[Kernel, Sequence[Expr], Expr], tuple[Buffer, Expr]]
+Line = Callable[[Kernel, Sequence[Expr], Expr], tuple[Buffer, Expr]]
 
 
-def use_pairs(product: Product, line: Fill) -> None:
+@dataclass(frozen=True)
+class Overlapping:
+    """Rows that lie in one another, once `fill(kernel, scratch, start, outer indices, first, end)` has brought those of
+    a block to scratch from `start` on: the one `n` behind the first begins `at(n)` further; they take `elements(n)`."""
+
+    fill: Callable[[Kernel, Buffer, Expr, Sequence[Expr], Expr, Expr], None]
+    at: Callable[[Expr], Expr]
+    elements: Callable[[int], int]
+
+
+def use_pairs(product: Product, rows: Line | Overlapping) -> None:
     """Make `product`, whose right side is packed by `pack_pairs`, one of this kind.
 
-    `line(kernel, outer indices, row)` tells where the row lies, with its steps along k side by side; it may emit what
+    `rows(kernel, outer indices, row)` tells where the row lies, with its steps along k side by side; it may emit what
     brings it there. Scratch holds [strip][piece of k][row of the strip][PIECE], as a tile reads it.
     """
     k, height = product.k, product.tile.rows
     row_elements = staged_elements(k)
 
     def fill(kernel: Kernel, scratch: Buffer, outer: Sequence[Expr], first: Expr, end: Expr) -> None:
+        start: Expr = index(0)
+        if isinstance(rows, Overlapping):
+            strips = (end - first + (height - 1)) // index(height)
+            start = kernel.let(strips * (height * row_elements), "behind")
+            rows.fill(kernel, scratch, start, outer, first, end)
         with kernel.loop(end, "strip", start=first, step=height) as strip:
             stop = kernel.let(minimum(strip + height, end), "stop")
             with kernel.loop(stop, "row", start=strip) as row:
                 at = kernel.let((strip - first) * row_elements + (row - strip) * PIECE, "at")
-                source, place = line(kernel, outer, row)
+                if isinstance(rows, Overlapping):
+                    source, place = scratch, start + rows.at(row - first)
+                else:
+                    source, place = rows(kernel, outer, row)
                 args = (source, place, index(k), scratch, at, index(height * PIECE))
                 kernel.emit(CallC("fw_balance_f32", args))
 
     def elements_for(count: int) -> int:
-        return -(-count // height) * height * row_elements
+        more = rows.elements(count) if isinstance(rows, Overlapping) else 0
+        return -(-count // height) * height * row_elements + more
 
-    product.staging = Staging(fill, index(0), index(row_elements), (), elements_for, by_x=True, row_step=PIECE)
+    outer = math.prod(loop.extent for loop in product.outer)
+    room = product.l2_bytes // 2 // SIZES[product.dtype]
+    # of rows that overlap, one block is better: its extents are known
+    whole = product.fixed and isinstance(rows, Overlapping) and elements_for(product.x.extent) <= room
+    by_x = not whole or outer < product.threads
+    product.staging = Staging(fill, index(0), index(row_elements), (), elements_for, by_x=by_x, row_step=PIECE)
     block = max(1, product.l2_bytes // 2 // (k * SIZES[product.dtype]))
     strips = -(-min(product.x.extent, block) // height) if product.fixed and product.l2_bytes else 1
     product.inner = partial(emit_pairs, height, rows_ahead(strips))
@@ -176,7 +200,7 @@ def rows_ahead(strips: int) -> int:
     return max(FEWEST_AHEAD, -(-STEPS // strips))
 
 
-def lines_of(product: Product) -> Fill:
+def lines_of(product: Product) -> Line:
     """The rows of a left side whose steps along k lie side by side in memory."""
     p = product
 

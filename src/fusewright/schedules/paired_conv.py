@@ -1,7 +1,8 @@
 """Convolutions as products of pairs (`schedules.paired`): a row is the window of a pixel, its channels side by side.
 
 A window that lies in memory as it is read (1x1) is scaled from there; others are gathered first, and so is what the
-kernel computes of its input. That is little beside a product with many columns.
+kernel computes of its input. That is little beside a product with many columns. Or all that a row of the result reads
+is brought to scratch so that windows overlap there (`schedules.windows`), which channels in planes need.
 """
 
 from __future__ import annotations
@@ -22,20 +23,21 @@ from fusewright.schedules.contract import NO_LOOP, epilogue_walks, operand_walks
 from fusewright.schedules.convolution import Convolution, lower_product
 from fusewright.schedules.epilogue import bias_along, epilogue
 from fusewright.schedules.paired import EXTRA_ROWS, Paired, exact_enough, lines_of, option, paired, use_pairs
-from fusewright.schedules.pointwise import merge_axes
+from fusewright.schedules.pointwise import Axis, merge_axes
 from fusewright.schedules.product import Loop, Product
 from fusewright.schedules.prologue import LeftSide, left_side
-from fusewright.schedules.task import Lowered, Task, Way
-from fusewright.schedules.winograd_ways import OPEN_PIXELS
+from fusewright.schedules.task import Lowered, Strides, Task, Way
+from fusewright.schedules.windows import can_overlap, window_cycles, windows
+from fusewright.schedules.winograd_ways import OPEN_PIXELS, streaming
 
 GATHERED = 2.0  # what it costs to gather a row and to scale it, beside scaling it from where it lies
 TAP = 10.0  # cycles of finding one
+OPEN_ROW = 56  # pixels of a row that open extents are taken for
 
 
 def pairs(task: Task, c: Convolution, bias: ir.Value | None) -> list[Way]:
-    """This way to lower `c`, if there is one. Cycles are those of whole vectors."""
-    node, filters = c.x.producer(), c.filters
-    computed = node is not None and node in task.group.nodes
+    """The ways of this kind to lower `c`. Cycles are those of whole vectors."""
+    filters = c.filters
     k = prod(filters.taps) * filters.ci
     if (
         filters.groups > 1
@@ -43,19 +45,39 @@ def pairs(task: Task, c: Convolution, bias: ir.Value | None) -> list[Way]:
         or filters.chosen is not None
         or c.place is not None
         or min(c.out) == 0
-        or not (computed or task.strides_of(c.x)[1] == 1)
         or not exact_enough(task, task.array_of(filters.value), k)
     ):
         return []
-    rows = OPEN_PIXELS if task.open_extents else c.out[0] * prod(c.out[2:])
-    plain = not computed and in_place(c)
-    known, stage = not task.open_extents, 1.0 if plain else GATHERED
-    found = paired(task.target, rows, k, filters.co, known, stage, task.threads)
+    node = c.x.producer()
+    strides = None if node is not None and node in task.group.nodes else task.strides_of(c.x)
+    side_by_side = strides is None or strides[1] == 1
+    made: list[Way] = []
+    if side_by_side and (found := gathered(task, c, k, strides is not None and in_place(c))) is not None:
+        made.append(Way(option(found, k), partial(convolve, task, c, bias, found, False)))
+    if can_overlap(c, strides) and (found := overlapping(task, c, k, strides)) is not None:
+        made.append(Way(option(found, k, " sliding"), partial(convolve, task, c, bias, found, True)))
+    return made
+
+
+def gathered(task: Task, c: Convolution, k: int, plain: bool) -> Paired | None:
+    """All pixels are rows of one product; the window of each is gathered, if it does not lie so (`plain`)."""
+    known = not task.open_extents
+    rows = c.out[0] * prod(c.out[2:]) if known else OPEN_PIXELS
+    found = paired(task.target, rows, k, c.filters.co, known, 1.0 if plain else GATHERED, task.threads)
+    if found is None or plain:
+        return found
+    return replace(found, cycles=found.cycles + rows * TAP * prod(c.filters.taps))
+
+
+def overlapping(task: Task, c: Convolution, k: int, strides: Strides | None) -> Paired | None:
+    """The pixels of a row of the result are the rows of a product, for each of which weights are read anew."""
+    known = not task.open_extents
+    row = c.out[-1] if known else OPEN_ROW
+    found = paired(task.target, row, k, c.filters.co, known)
     if found is None:
-        return []
-    if not plain:
-        found = replace(found, cycles=found.cycles + rows * TAP * prod(filters.taps))
-    return [Way(option(found, k), partial(convolve, task, c, bias, found))]
+        return None
+    cycles = max(found.cycles, streaming(k * c.filters.co)) + row * window_cycles(c, task.target.lanes, strides)
+    return replace(found, cycles=cycles * (c.out[0] * prod(c.out[2:-1]) if known else OPEN_PIXELS // OPEN_ROW))
 
 
 def in_place(c: Convolution) -> bool:
@@ -64,7 +86,7 @@ def in_place(c: Convolution) -> bool:
     return prod(c.filters.taps) == 1 and not any((*g.pads_begin, *g.pads_end)) and all(s == 1 for s in g.strides)
 
 
-def convolve(task: Task, c: Convolution, bias: ir.Value | None, found: Paired) -> list[Lowered]:
+def convolve(task: Task, c: Convolution, bias: ir.Value | None, found: Paired, sliding: bool) -> list[Lowered]:
     dtype, rank, co = dtype_of(c.x), len(c.out), c.filters.co
     k = prod(c.filters.taps) * c.filters.ci
     raw = Anchor(shape_of(task.group.anchor.outputs[0]), dtype)
@@ -72,14 +94,16 @@ def convolve(task: Task, c: Convolution, bias: ir.Value | None, found: Paired) -
     kernel = task.kernel("conv")
     left = left_side(task, kernel, c.x)
     right = kernel.buffer(dtype, "w")
-    direct = in_place(c) and not left.computed
+    direct = in_place(c) and not left.computed and not sliding
     walks = [*epilogue_walks(task, results, c.out)]
     if direct:
         walks.append(task.strides_of(c.x))
     elif left.computed and in_place(c):
         walks += operand_walks(task, [left.tensor], c.out)
-    dims = [d for d in range(rank) if d != 1 and c.out[d] != 1]
-    axes = merge_axes(dims, c.out, walks)
+    if sliding:
+        axes = [Axis(d, c.out[d]) for d in range(rank) if d == rank - 1 or (d != 1 and c.out[d] != 1)]
+    else:
+        axes = merge_axes([d for d in range(rank) if d != 1 and c.out[d] != 1], c.out, walks)
     loops = [Loop(a.extent, a.dim, left.strides[a.dim]) for a in axes]
     x_loop = loops.pop() if loops else NO_LOOP
     width = task.target.lanes
@@ -90,8 +114,12 @@ def convolve(task: Task, c: Convolution, bias: ir.Value | None, found: Paired) -
         right_partial=False, fixed=not task.open_extents, k_fixed=True, n_fixed=True, threads=task.threads,
         l2_bytes=task.target.l2_bytes, anchor=raw,
     )  # fmt: skip
-    gather = _Gather(c, product, left, kernel.scratch(dtype, 0 if direct else k, "window"))
-    use_pairs(product, lines_of(product) if direct else gather.line)
+    if sliding:
+        use_pairs(product, windows(c, product, left))
+        c = replace(c, filters=replace(c.filters, last_first=True))
+    else:
+        gather = _Gather(c, product, left, kernel.scratch(dtype, 0 if direct else k, "window"))
+        use_pairs(product, lines_of(product) if direct else gather.line)
     return lower_product(task, kernel, c, product, left, results, "pairs")
 
 

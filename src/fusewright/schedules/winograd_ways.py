@@ -63,14 +63,14 @@ def direct_cycles(task: Task, c: Convolution) -> float:
     row = c.out[-1] if fixed else None
     pixels = c.out[0] * prod(c.out[2:]) if fixed else OPEN_PIXELS
     compute = _a_row(task, c.filters.co, row) * steps * pixels * c.filters.groups
-    return max(compute, _streaming(steps * c.filters.groups * c.filters.co))
+    return max(compute, streaming(steps * c.filters.groups * c.filters.co))
 
 
 def winograd_cycles(task: Task, c: Convolution, y: Bilinear, x: Bilinear) -> float:
     """What the products of all positions should take, and the transforms."""
     ci, co, positions, tiles = c.filters.ci, c.filters.co, y.n * x.n, _tiles(task, c, y, x)
     products = _a_row(task, co, None if task.open_extents else tiles) * ci * positions
-    return max(tiles * (products + _transforms(task, c, y, x)), _streaming(positions * ci * co))
+    return max(tiles * (products + _transforms(task, c, y, x)), streaming(positions * ci * co))
 
 
 def paired_cycles(task: Task, c: Convolution, y: Bilinear, x: Bilinear) -> float | None:
@@ -79,7 +79,7 @@ def paired_cycles(task: Task, c: Convolution, y: Bilinear, x: Bilinear) -> float
     found = paired(task.target, tiles, ci, co, not task.open_extents)
     if found is None:
         return None
-    return max(positions * found.cycles + tiles * _transforms(task, c, y, x), _streaming(positions * (ci + 2) * co))
+    return max(positions * found.cycles + tiles * _transforms(task, c, y, x), streaming(positions * (ci + 2) * co))
 
 
 def _tiles(task: Task, c: Convolution, y: Bilinear, x: Bilinear) -> int:
@@ -104,7 +104,7 @@ def _a_row(task: Task, columns: int, rows: int | None) -> float:
     return tile_costs(task.target, columns, rows)[0][0] / (rows or 48)
 
 
-def _streaming(weights: int) -> float:
+def streaming(weights: int) -> float:
     return weights * SIZES["f32"] / STREAM
 
 

@@ -5,16 +5,18 @@ No C is compiled.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from chain_cases import Layer, chain_of
 from kernel_cases import Array, Case, check, extents, floats, node, widths
-from paired_cases import CASES, adding, in_pairs, matmul, only_pairs
+from paired_cases import CASES, SLIDING, adding, conv, in_pairs, matmul, only_pairs, only_sliding
 
 from fusewright.target.target import Target
 from fusewright.target.x86 import AVX2, AVX512
 
-__all__ = ["only_pairs"]
+__all__ = ["only_pairs", "only_sliding"]
 pytestmark = pytest.mark.usefixtures("only_pairs")
 
 
@@ -28,6 +30,24 @@ def check_pairs(case: Case, target: Target, open_extents: bool, shares: tuple[in
 @pytest.mark.parametrize("name", CASES)
 def test_pairs(name: str, open_extents: bool, target: Target) -> None:
     check_pairs(CASES[name], target, open_extents)
+
+
+@widths
+@extents
+@pytest.mark.parametrize("name", SLIDING)
+def test_windows_that_overlap(name: str, open_extents: bool, target: Target, only_sliding: None) -> None:
+    check_pairs(SLIDING[name], target, open_extents)
+
+
+@pytest.mark.parametrize("layout", ["first", "last"])
+def test_windows_that_overlap_in_several_blocks(layout: str, only_sliding: None) -> None:
+    case = conv((1, 3, 3, 70), (5, 3, 3, 3), layout, pads=[1, 1, 1, 1])
+    check_pairs(case, replace(AVX2, l2_bytes=1 << 12), open_extents=False)
+
+
+def test_dilated_columns_do_not_overlap(only_sliding: None) -> None:
+    assert not in_pairs(conv((1, 3, 9, 9), (5, 3, 3, 3), "first", dilations=[1, 2]).lower(adding(AVX512)))
+    assert not in_pairs(conv((1, 2, 3, 4, 9), (3, 2, 2, 2, 2), "first").lower(adding(AVX512)))
 
 
 @extents

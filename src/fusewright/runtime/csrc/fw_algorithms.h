@@ -111,6 +111,39 @@ static void __attribute__((unused)) fw_transpose_f32(
     }
 }
 
+FW_FN fw_f32v fw_load_some_f32(const float *x, int64_t count) {
+    return count >= FW_LANES ? fw_load_f32(x) : fw_load_f32_n(x, count);
+}
+
+/* to[to_at + d * to_step + r] = from[at + r / inner * outer_step + r % inner * inner_step + d] for d < depth and
+ * first <= r < last, zeros for the others of `rows`: columns of what lies in rows, `inner` of which are a step apart.
+ * The last rows come first: up to FW_LANES - 1 zeros behind them are overwritten, except behind the last column. */
+FW_FN void fw_columns_block(const float *const *from, int64_t depth, float *to, int64_t to_step) {
+    fw_f32v block[FW_LANES];
+    _Pragma("GCC unroll 16") for (int r = 0; r < FW_LANES; r++) block[r] = fw_load_some_f32(from[r], depth);
+    FW_TRADES
+    _Pragma("GCC unroll 16") for (int d = 0; d < FW_LANES; d++)
+        if (d < depth) fw_store_f32(to + d * to_step, block[d]);
+}
+static void __attribute__((unused)) fw_columns_f32(
+    const float *from, int64_t at, int64_t inner, int64_t inner_step, int64_t outer_step, int64_t rows, int64_t first,
+    int64_t last, int64_t depth, float *to, int64_t to_at, int64_t to_step) {
+    const float zeros[FW_LANES] = {0}, *row[FW_LANES];
+    int64_t step[FW_LANES];
+    for (int64_t begin = (rows - 1) / FW_LANES * FW_LANES; begin >= 0; begin -= FW_LANES) {
+        for (int64_t i = 0, r = begin; i < FW_LANES; i++, r++) {
+            step[i] = r >= first && r < last ? FW_LANES : 0;
+            row[i] = step[i] ? from + (at + r / inner * outer_step + r % inner * inner_step) : zeros;
+        }
+        float *column = to + to_at + begin;
+        for (int64_t left = depth; left > 0; left -= FW_LANES, column += FW_LANES * to_step) {
+            if (left >= FW_LANES) fw_columns_block(row, FW_LANES, column, to_step);
+            else fw_columns_block(row, left, column, to_step);
+            for (int i = 0; i < FW_LANES; i++) row[i] += step[i];
+        }
+    }
+}
+
 /* Ask for `count` elements from p[at] on to come to the first or second cache; they may lie behind the end of what p
  * points to. What is far off goes to the second: few lines can be on their way to the first at once. */
 #define FW_PREFETCH(NAME, CACHE) \
@@ -125,23 +158,23 @@ FW_PREFETCH(l2, 2)
  * Behind them come -1/2 the sum of the products of these pairs, of which every other one is subtracted, and 1 / s: 0 if
  * all elements are. */
 #define FW_PIECE 48
-FW_FN fw_f32v fw_load_some_f32(const float *x, int64_t count) {
-    return count >= FW_LANES ? fw_load_f32(x) : fw_load_f32_n(x, count);
-}
 /* The sums of squares and of products of pairs, of `first` times the elements. */
 FW_FN void fw_sums_of_pairs(const float *x, int64_t k, float first, float *squares, float *products) {
-    fw_f32v square = fw_splat_f32(0), product = fw_splat_f32(0), signs = fw_splat_f32(1);
+    enum { VECTORS = FW_PIECE / FW_LANES }; /* as many sums: one alone would wait for itself */
+    fw_f32v square[VECTORS] = {0}, product = fw_splat_f32(0), signs = fw_splat_f32(1);
     for (int i = 1; i < FW_LANES; i += 2) signs[i] = -1;
     for (int64_t start = 0; start < k; start += FW_PIECE, x += FW_PIECE) {
         int64_t count = k - start < FW_PIECE ? k - start : FW_PIECE, pairs = count / 6 * 2;
-        for (int64_t i = 0; i < count; i += FW_LANES) {
-            fw_f32v own = fw_load_some_f32(x + i, count - i) * first;
-            square = own * own + square;
+        _Pragma("GCC unroll 12") for (int v = 0; v < VECTORS; v++) {
+            if (v * FW_LANES >= count) break;
+            fw_f32v own = fw_load_some_f32(x + v * FW_LANES, count - v * FW_LANES) * first;
+            square[v] = own * own + square[v];
         }
         for (int64_t i = 0; i < pairs; i += FW_LANES)
             product = fw_load_some_f32(x + i, pairs - i) * first * (fw_load_some_f32(x + pairs + i, pairs - i) * first) + product;
     }
-    *squares = fw_hsum_f32(square), *products = fw_hsum_f32(product * signs);
+    for (int v = 1; v < VECTORS; v++) square[0] += square[v];
+    *squares = fw_hsum_f32(square[0]), *products = fw_hsum_f32(product * signs);
 }
 FW_FN float fw_power_of_two(int32_t exponent) {
     union { int32_t bits; float value; } power = {(exponent + 127) << 23};
