@@ -90,6 +90,8 @@ def call(here: Path, capfd: pytest.CaptureFixture[str]) -> Call:
         ("run good.onnx", "--shape x=1x3"),
         ("check good.onnx", "open dimensions are not bound"),
         ("bench good.onnx", "open dimensions are not bound"),
+        ("compile good.onnx --fixed", "open dimensions are not bound"),
+        ("inspect good.onnx --fixed", "open dimensions are not bound"),
         ("compile good.onnx --shape M=3", "no input and no open dimension of this name"),
         ("compile good.onnx --shape x=2x4", "expected shape Nx3, got 2x4"),
         ("inspect good.onnx --shape x=2", "rank 2 against 1"),
