@@ -179,18 +179,14 @@ class Session:
 
         Raises InputError for a missing or unknown name, a wrong dtype or shape.
         """
-        repeat = self._repeat
-        if repeat is not None and names is None:
-            repeated = repeat.arrays(feed)
-            if repeated is not None:
-                return repeat.run(repeated)
+        if names is None:
+            return self._call(feed)
         known = {p.name: i for i, p in enumerate(self.outputs)}
-        for n in names or ():
+        for n in names:
             if n not in known:
                 raise InputError(f"the model has no output {n!r}; it has {', '.join(map(repr, known))}")
-        arrays = self._check(feed)
-        results = self._run(arrays)
-        return results if names is None else [results[known[n]] for n in names]
+        results = self._call(feed)
+        return [results[known[n]] for n in names]
 
     def __call__(self, *arrays: Any, **named: Any) -> Any:
         """Inputs by position or name; one array if the model has one output, else a tuple."""
@@ -200,8 +196,13 @@ class Session:
         for n in named:
             if n in feed:
                 raise InputError(f"input {n!r} is given twice, by position and by name")
-        results = self._run(self._check({**feed, **named}))
+        results = self._call({**feed, **named})
         return results[0] if len(results) == 1 else tuple(results)
+
+    def _call(self, feed: Mapping[str, Any]) -> list[np.ndarray]:
+        repeat = self._repeat
+        repeated = None if repeat is None else repeat.arrays(feed)
+        return self._run(self._check(feed)) if repeat is None or repeated is None else repeat.run(repeated)
 
     def _check(self, feed: Mapping[str, Any]) -> list[np.ndarray]:
         expected = ", ".join(f"{p.name!r}" for p in self.inputs)

@@ -58,8 +58,8 @@ def interpret(
 def scratch_arrays(buffers: Sequence[Buffer], total: int) -> dict[Buffer, Array]:
     """Each scratch buffer reaches to where the next begins; floats start as NaN, all else as a striking value, but
     what a kernel keeps from part to part as 0."""
-    memory = np.full(total, 0xFF, np.uint8)
-    memory = np.concatenate([np.zeros(KEPT_BYTES, np.uint8), memory])
+    memory = np.full(KEPT_BYTES + total, 0xFF, np.uint8)
+    memory[:KEPT_BYTES] = 0
     starts = [KEPT_BYTES + b.offset for b in buffers]
     ends = [*starts, len(memory)][1:]
     return {

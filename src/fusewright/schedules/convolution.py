@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from fusewright.graph.group import elements
+from fusewright.graph.group import elements, shape_of
+from fusewright.kernel.expr import Expr, all_of, index
 from fusewright.kernel.loops import Kernel
 from fusewright.kernel.tensor import Tensor
 from fusewright.schedules.epilogue import bind_epilogue
@@ -30,6 +31,42 @@ class Convolution:
     geometry: Geometry
     out: tuple[int, ...]
     place: Callable[[Place], Place] | None = None
+
+
+def loop_taps(
+    kernel: Kernel,
+    c: Convolution,
+    pixel: Sequence[Expr],
+    count: int,
+    ext: Callable[[int], Expr],
+    fill: Callable[[list[Expr], Expr, bool], None],
+    where: Sequence[Expr] = (),
+    inside: Sequence[Expr] = (),
+    tap: Expr | None = None,
+) -> None:
+    """Loops over the taps of the first `count` dimensions that the result's `pixel` [batch, channel, space...] reads.
+
+    `fill(where, tap, zeros)` emits what is done with one: its place in the input, its number, and whether it reaches
+    beyond the input. `ext` spells an extent; `where`, `inside` and `tap` are of the dimensions before.
+    """
+    g, depth, tap = c.geometry, len(where), index(0) if tap is None else tap
+    if depth < count:
+        with kernel.loop(c.filters.taps[depth], "t") as t:
+            step = pixel[2 + depth] * g.strides[depth] + t * g.dilations[depth] - g.pads_begin[depth]
+            at = kernel.let(step, "in")
+            size = ext(shape_of(c.x)[2 + depth])
+            bounds = [at >= 0, at < size] if g.pads_begin[depth] or g.pads_end[depth] else []
+            more = tap * c.filters.taps[depth] + t
+            loop_taps(kernel, c, pixel, count, ext, fill, [*where, at], [*inside, *bounds], more)
+        return
+    condition = all_of(inside)
+    if condition is None:
+        fill(list(where), tap, False)
+        return
+    with kernel.when(condition):
+        fill(list(where), tap, False)
+    with kernel.otherwise():
+        fill(list(where), tap, True)
 
 
 def lower_product(

@@ -36,8 +36,7 @@ def pack_pairs(width: int) -> Callable[[np.ndarray], np.ndarray]:
     def make(b: np.ndarray) -> np.ndarray:
         k = b.shape[-2]
         wide = b.astype(np.float64)
-        sizes = np.sqrt(np.mean(wide**2, axis=-2, keepdims=True))
-        scales = np.exp2(np.round(np.log2(np.where(sizes > 0, sizes, 1))))
+        scales = scales_of(wide, -2)
         scaled = wide / scales
         pairs = pairs_of(k)
         signs = [1 - 2 * (p % 2) for p in range(len(pairs))]  # what is subtracted should not add up
@@ -48,6 +47,14 @@ def pack_pairs(width: int) -> Callable[[np.ndarray], np.ndarray]:
         return pack_matrix(width)(np.concatenate([rows, half, scales], axis=-2).astype(b.dtype))
 
     return make
+
+
+def scales_of(x: np.ndarray, axis: int) -> np.ndarray:
+    """The power of two that is about the size of x [any shape, float64] along `axis`, which stays with extent 1; 1 for
+    zeros."""
+    sizes = np.sqrt(np.mean(x**2, axis=axis, keepdims=True))
+    scales: np.ndarray = np.exp2(np.round(np.log2(np.where(sizes > 0, sizes, 1))))
+    return scales
 
 
 def turns_of(k: int) -> Iterator[tuple[int, int]]:

@@ -26,7 +26,7 @@ import numpy as np
 from fusewright.kernel.expr import SIZES, Buffer, Expr, Load, Op, arg, index, known, minimum
 from fusewright.kernel.loops import CallC, Kernel
 from fusewright.schedules.choice import Option
-from fusewright.schedules.pack import PIECE, STEPS, pairs_of
+from fusewright.schedules.pack import PIECE, STEPS, pairs_of, scales_of
 from fusewright.schedules.product import Loop, Product, Staging
 from fusewright.schedules.task import Task
 from fusewright.schedules.tile import Left, Right, TileShape, tile_costs
@@ -136,8 +136,7 @@ def multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _balanced(x: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
     """x by the power of two that is about its size along `axis`, and that power, in float32."""
-    size = np.sqrt(np.mean(x.astype(np.float64) ** 2, axis, keepdims=True))
-    power = np.exp2(np.round(np.log2(np.where(size > 0, size, 1))))
+    power = scales_of(x.astype(np.float64), axis)
     return (x / power).astype(np.float32), power.astype(np.float32)
 
 

@@ -15,12 +15,12 @@ from math import prod
 import onnx_ir as ir
 
 from fusewright.graph.group import dtype_of, shape_of
-from fusewright.kernel.expr import Buffer, Expr, all_of, arg, const, index
+from fusewright.kernel.expr import Buffer, Expr, arg, const, index
 from fusewright.kernel.loops import Kernel
 from fusewright.kernel.tensor import Anchor, Source
 from fusewright.kernel.vectorize import Vectorizer
 from fusewright.schedules.contract import NO_LOOP, epilogue_walks, operand_walks
-from fusewright.schedules.convolution import Convolution, lower_product
+from fusewright.schedules.convolution import Convolution, loop_taps, lower_product
 from fusewright.schedules.epilogue import bias_along, epilogue
 from fusewright.schedules.paired import EXTRA_ROWS, Paired, exact_enough, lines_of, option, paired, use_pairs
 from fusewright.schedules.pointwise import Axis, merge_axes
@@ -134,7 +134,18 @@ class _Gather:
 
     def line(self, kernel: Kernel, outer: Sequence[Expr], row: Expr) -> tuple[Buffer, Expr]:
         place = self.place(kernel, outer, row)
-        self.taps(kernel, place, 0, [], [], index(0))
+
+        def pixel(where: list[Expr], tap: Expr, zeros: bool) -> None:
+            start = kernel.let(tap * self.c.filters.ci, "at")
+
+            def channels(lane: Expr, vectorize: Vectorizer) -> None:
+                value = self.left.tensor.at((place[0], lane, *where))
+                value = const(0, self.scratch.dtype) if zeros else value
+                kernel.store_lanes(self.scratch, start + lane, value, vectorize)
+
+            kernel.vector_loop(index(self.c.filters.ci), channels)
+
+        loop_taps(kernel, self.c, place, len(self.c.filters.taps), self.ext, pixel)
         return self.scratch, index(0)
 
     def place(self, kernel: Kernel, outer: Sequence[Expr], row: Expr) -> list[Expr]:
@@ -155,34 +166,3 @@ class _Gather:
 
     def ext(self, value: int) -> Expr:
         return index(value) if self.product.fixed else arg(value)
-
-    def taps(
-        self, kernel: Kernel, place: list[Expr], depth: int, where: list[Expr], inside: list[Expr], tap: Expr
-    ) -> None:
-        c, g = self.c, self.c.geometry
-        if depth < len(c.filters.taps):
-            with kernel.loop(c.filters.taps[depth], "t") as t:
-                step = place[2 + depth] * g.strides[depth] + t * g.dilations[depth] - g.pads_begin[depth]
-                at = kernel.let(step, "in")
-                size = self.ext(shape_of(c.x)[2 + depth])
-                bounds = [at >= 0, at < size] if g.pads_begin[depth] or g.pads_end[depth] else []
-                more = tap * c.filters.taps[depth] + t
-                self.taps(kernel, place, depth + 1, [*where, at], [*inside, *bounds], more)
-            return
-        start = kernel.let(tap * c.filters.ci, "at")
-
-        def copy(lane: Expr, vectorize: Vectorizer) -> None:
-            value = self.left.tensor.at((place[0], lane, *where))
-            kernel.store_lanes(self.scratch, start + lane, value, vectorize)
-
-        def clear(lane: Expr, vectorize: Vectorizer) -> None:
-            kernel.store_lanes(self.scratch, start + lane, const(0, self.scratch.dtype), vectorize)
-
-        condition = all_of(inside)
-        if condition is None:
-            kernel.vector_loop(index(c.filters.ci), copy)
-            return
-        with kernel.when(condition):
-            kernel.vector_loop(index(c.filters.ci), copy)
-        with kernel.otherwise():
-            kernel.vector_loop(index(c.filters.ci), clear)

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from math import prod
 
 from fusewright.graph.group import shape_of
-from fusewright.kernel.expr import Buffer, Expr, all_of, arg, const, index, maximum, minimum
+from fusewright.kernel.expr import Buffer, Expr, arg, const, index, maximum, minimum
 from fusewright.kernel.loops import CallC, Kernel
 from fusewright.kernel.tensor import Source
 from fusewright.kernel.vectorize import Vectorizer
-from fusewright.schedules.convolution import Convolution
+from fusewright.schedules.convolution import Convolution, loop_taps
 from fusewright.schedules.paired import Overlapping
 from fusewright.schedules.product import Product
 from fusewright.schedules.prologue import LeftSide
@@ -100,7 +100,7 @@ class _Windows:
         if _apart(self.c, None if self.left.computed else self.left.strides):
             self.turn(kernel, scratch, columns, place)
         else:
-            self.copy(kernel, scratch, columns, place, 0, [], [], index(0))
+            self.copy(kernel, scratch, columns, place)
 
     def turn(self, kernel: Kernel, scratch: Buffer, columns: _Columns, place: list[Expr]) -> None:
         """Each channel is a plane."""
@@ -128,30 +128,11 @@ class _Windows:
         """How many of the taps whose first is at `y` lie before `edge`."""
         return minimum(ceil_div(maximum(edge - y, 0), self.c.geometry.dilations[0]), self.taps)
 
-    def copy(
-        self,
-        kernel: Kernel,
-        scratch: Buffer,
-        columns: _Columns,
-        place: list[Expr],
-        depth: int,
-        where: list[Expr],
-        inside: list[Expr],
-        tap: Expr,
-    ) -> None:
+    def copy(self, kernel: Kernel, scratch: Buffer, columns: _Columns, place: list[Expr]) -> None:
         """The channels of a pixel lie side by side, or are computed."""
-        c, g = self.c, self.c.geometry
-        if depth < len(c.filters.taps) - 1:
-            with kernel.loop(c.filters.taps[depth], "t") as t:
-                step = place[2 + depth] * g.strides[depth] + t * g.dilations[depth] - g.pads_begin[depth]
-                at = kernel.let(step, "in")
-                size = self.ext(shape_of(c.x)[2 + depth])
-                bounds = [at >= 0, at < size] if g.pads_begin[depth] or g.pads_end[depth] else []
-                more = tap * c.filters.taps[depth] + t
-                self.copy(kernel, scratch, columns, place, depth + 1, [*where, at], [*inside, *bounds], more)
-            return
+        c = self.c
 
-        def pixels(zeros: bool) -> None:
+        def pixels(where: list[Expr], tap: Expr, zeros: bool) -> None:
             with kernel.loop(columns.high, "column", start=columns.low) as i:
                 at = kernel.let(columns.start + (i * self.column + tap * c.filters.ci), "at")
 
@@ -162,14 +143,7 @@ class _Windows:
 
                 kernel.vector_loop(index(c.filters.ci), channels)
 
-        condition = all_of(inside)
-        if condition is None:
-            pixels(False)
-            return
-        with kernel.when(condition):
-            pixels(False)
-        with kernel.otherwise():
-            pixels(True)
+        loop_taps(kernel, c, place, len(c.filters.taps) - 1, self.ext, pixels)
 
     def ext(self, value: int) -> Expr:
         return index(value) if self.product.fixed else arg(value)

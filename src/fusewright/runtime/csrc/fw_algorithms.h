@@ -91,13 +91,16 @@ FW_DEFINE_TOPK(bf16, uint16_t, fws_bf16_value)
     FW_TRADE(1, (0, 4, 2, 6), \
              (1, 5, 3, 7))
 #endif
+FW_FN void fw_store_turned(fw_f32v block[FW_LANES], int64_t depth, float *to, int64_t to_step) {
+    FW_TRADES
+    _Pragma("GCC unroll 16") for (int d = 0; d < FW_LANES; d++)
+        if (d < depth) fw_store_f32(to + d * to_step, block[d]);
+}
 FW_FN void fw_transpose_block(const float *from, int64_t step, int64_t rows, int64_t depth, float *to, int64_t to_step) {
     fw_f32v block[FW_LANES];
     _Pragma("GCC unroll 16") for (int r = 0; r < FW_LANES; r++)
         block[r] = r < rows ? fw_load_f32_n(from + r * step, depth) : fw_splat_f32(0);
-    FW_TRADES
-    _Pragma("GCC unroll 16") for (int d = 0; d < FW_LANES; d++)
-        if (d < depth) fw_store_f32(to + d * to_step, block[d]);
+    fw_store_turned(block, depth, to, to_step);
 }
 static void __attribute__((unused)) fw_transpose_f32(
     const float *from, int64_t at, int64_t step, int64_t rows, int64_t depth, float *to, int64_t to_at, int64_t to_step) {
@@ -121,9 +124,7 @@ FW_FN fw_f32v fw_load_some_f32(const float *x, int64_t count) {
 FW_FN void fw_columns_block(const float *const *from, int64_t depth, float *to, int64_t to_step) {
     fw_f32v block[FW_LANES];
     _Pragma("GCC unroll 16") for (int r = 0; r < FW_LANES; r++) block[r] = fw_load_some_f32(from[r], depth);
-    FW_TRADES
-    _Pragma("GCC unroll 16") for (int d = 0; d < FW_LANES; d++)
-        if (d < depth) fw_store_f32(to + d * to_step, block[d]);
+    fw_store_turned(block, depth, to, to_step);
 }
 static void __attribute__((unused)) fw_columns_f32(
     const float *from, int64_t at, int64_t inner, int64_t inner_step, int64_t outer_step, int64_t rows, int64_t first,

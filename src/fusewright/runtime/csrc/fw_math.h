@@ -25,9 +25,9 @@
  *   atanh      2.3  2.3    40 / 49 / 69
  *   pow        0.51 0.51   94 / 109 / 182  in double precision
  *
- * tests/unit/test_vector_math.py holds these bounds. The arithmetic is the same on every target, but for silu's; the coefficients
- * come from scripts/derive_math.py. NaN gives NaN (but pow(1, NaN) = pow(NaN, 0) = 1), and infinities, zeros of either sign
- * and domain errors give what C's Annex F says. Double precision functions are the C library's (exp, log, ..., resolved
+ * tests/unit/test_vector_math.py holds these bounds. The arithmetic is the same on every target, but for silu's; the
+ * coefficients come from scripts/derive_math.py. NaN gives NaN (but pow(1, NaN) = pow(NaN, 0) = 1), and infinities,
+ * zeros of either sign and domain errors give what C's Annex F says. Double precision functions are the C library's (exp, log, ..., resolved
  * from the process); mod and fmod of floats take its fmod.
  */
 #ifndef FW_MATH_H
