@@ -46,13 +46,13 @@ SILU_FLUSHED = 1.6e-36
 
 @dataclass(frozen=True)
 class Bound:
-    """Largest error in ulp of the result; results smaller than `flush` may be 0; `growth`: what each unit of x below 0
-    adds on AVX-512."""
+    """Largest error in ulp of the result; results smaller than `flush` may be 0; `wide`: the largest on AVX-512, where it
+    is another, and what each unit of x below 0 adds to it."""
 
     reference: Callable[[Array], Array]
     ulp: float
     flush: float = 0.0
-    growth: float = 0.0
+    wide: tuple[float, float] | None = None
 
 
 def sigmoid(x: Array) -> Array:
@@ -76,7 +76,7 @@ def erf(x: Array) -> Array:
 BOUNDS = {
     "exp": Bound(np.exp, 2.5, flush=FLUSHED),
     "sigmoid": Bound(sigmoid, 4, flush=FLUSHED),
-    "silu": Bound(lambda x: x * sigmoid(x), 4, flush=SILU_FLUSHED, growth=1.25),
+    "silu": Bound(lambda x: x * sigmoid(x), 4, flush=SILU_FLUSHED, wide=(8.5, 1.25)),
     "tanh": Bound(np.tanh, 6),
     "erf": Bound(erf, 7),
     "log": Bound(np.log, 1),
@@ -151,10 +151,12 @@ def test_error_over_every_exponent(library: AnyLibrary, name: str) -> None:
     got = library(f"v_{name}_f32", x)
     errors = ulp_errors(got, wanted)
     errors[(np.abs(wanted) < bound.flush) & (got == 0)] = 0
-    if library.isa is AVX512:
-        errors -= bound.growth * np.clip(np.nan_to_num(-x), 0, 100)
+    most = bound.ulp
+    if bound.wide and library.isa is AVX512:
+        most, growth = bound.wide
+        errors -= growth * np.clip(np.nan_to_num(-x), 0, 100)
     worst = int(np.argmax(errors))
-    assert errors[worst] <= bound.ulp, f"{name}({x[worst]!r}) = {got[worst]!r}, should be {wanted[worst]!r}"
+    assert errors[worst] <= most, f"{name}({x[worst]!r}) = {got[worst]!r}, should be {wanted[worst]!r}"
     zeros = (got == 0) & (wanted == 0)
     assert np.array_equal(np.signbit(got[zeros]), np.signbit(wanted[zeros])), "sign of zero"
 

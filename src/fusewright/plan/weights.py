@@ -9,22 +9,27 @@ from dataclasses import dataclass, field
 import numpy as np
 
 ALIGN = 64
+LARGE_PAGE = 2 << 20  # bytes; of x86 and of Arm with pages of 4 KB
 
 
-def private_memory(size: int) -> mmap.mmap:
-    """A mapping of this process alone, page-aligned, in large pages where the system has them.
+def private_memory(size: int) -> memoryview:
+    """`size` bytes of this process alone, in large pages where the system has them; page-aligned, and zero.
 
-    Large pages matter where weights come from memory: each of 2 MB needs one entry of the processor's table, and its
-    prefetch stops at the end of a page of 4 KB.
+    Large pages matter where tensors come from memory: each of 2 MB needs one entry of the processor's table, and its
+    prefetch stops at the end of a page of 4 KB. The system makes one only of memory that begins at a multiple of its
+    size, so what is long enough begins there.
     """
     private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
-    memory = mmap.mmap(-1, max(size, 1), **private)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
+    large = size >= LARGE_PAGE and hasattr(mmap, "MADV_HUGEPAGE")
+    memory = mmap.mmap(-1, size + 2 * LARGE_PAGE if large else max(size, 1), **private)
+    start = 0
+    if large:
+        start = -np.frombuffer(memory, np.uint8).ctypes.data % LARGE_PAGE
         try:
             memory.madvise(mmap.MADV_HUGEPAGE)
         except OSError:  # a system built without them
             pass
-    return memory
+    return memoryview(memory)[start : start + max(size, 1)]
 
 
 @dataclass
@@ -70,4 +75,4 @@ class WeightStore:
             if entry.array is not None:
                 block[entry.offset : entry.offset + entry.bytes] = entry.array.reshape(-1).view(np.uint8)
                 entry.array = None
-        self.block = memoryview(memory)
+        self.block = memory

@@ -6,7 +6,7 @@
  *   exp        2.0  2.3    13 / 13 / 21    below 1.7e-38 the result is 0
  *   exp_low    2.0  2.3    12 / 12 / 20    exp where no argument is beyond 89: one constant less to hold in registers
  *   sigmoid    3.5  3.5    15 / 15 / 24    one division; below 3e-39 the result is 0
- *   silu       3.1  3.2    14 / 15 / 24    one division; below 1.6e-36 it is 0; AVX-512: 1.2|x| more for negative x
+ *   silu       3.1  3.2    10 / 15 / 24    one division; below 1.6e-36 it is 0; AVX-512: 8, and 1.2|x| for negative x
  *   tanh       5.4  5.8    15 / 15 / 23    one division; relative error below 3.5e-7 = 3 * 2^-23 everywhere, but an ulp
  *   erf        5.7  6.6    17 / 17 / 27    one division; just below 1 is 2^-24. Never beyond 1, exactly 1 where it rounds
  *   log        0.9  0.9    26 / 31 / 49    denormal arguments included
@@ -27,8 +27,8 @@
  *
  * tests/unit/test_vector_math.py holds these bounds. The arithmetic is the same on every target, but for silu's; the
  * coefficients come from scripts/derive_math.py. NaN gives NaN (but pow(1, NaN) = pow(NaN, 0) = 1), and infinities,
- * zeros of either sign and domain errors give what C's Annex F says. Double precision functions are the C library's (exp, log, ..., resolved
- * from the process); mod and fmod of floats take its fmod.
+ * zeros of either sign and domain errors give what C's Annex F says. Double precision functions are the C library's
+ * (exp, log, ..., resolved from the process); mod and fmod of floats take its fmod.
  */
 #ifndef FW_MATH_H
 #define FW_MATH_H
@@ -65,25 +65,22 @@ FW_FN fw_f32v fw_exp_low_f32(fw_f32v x) { /* x <= 89, or NaN */
 FW_FN fw_f32v fw_exp_f32(fw_f32v x) { return fw_exp_low_f32(fw_min_f32(x, fw_splat_f32(89.0f))); }
 FW_FN fw_f32v fw_sigmoid_f32(fw_f32v x) { return 1 / (1 + fw_exp_f32(-x)); }
 
-/* silu: x sigmoid(x) = x / (1 + e^-x). With AVX-512, one permutation reads the sixteenth of a power from a table:
- * -x / ln2 = n + r, |r| <= 1/32, where n counts sixteenths. Shifting brings n's whole part to the exponent field and the
- * sixteenths below it, where the table has less by as much. */
-#if FW_LANES == 16 && defined(__AVX512F__)
-#define FW_SIXTEENTHS 0x1.8p19f /* as FW_SHIFTER, for the nearest sixteenth */
+/* silu: x sigmoid(x) = x / (1 + e^-x). With AVX-512, e^-x = 2^(n + j/16 + r), 0 <= r < 1/16: one instruction gives r, one
+ * reads 2^(j/16) from a register, one multiplies by 2^n and has the right answer where that is infinite or nothing. */
+#if FW_LANES == 16 && defined(__AVX512DQ__)
+#define FW_SIXTEENTHS 0x1.8p19f /* added, rounding down: the last four bits count sixteenths */
 FW_FN fw_f32v fw_silu_f32(fw_f32v x) {
-    const fw_f32v powers = { /* 2^(j/16 - 1) */
-        0x1p-1f, 0x1.0b5586p-1f, 0x1.172b84p-1f, 0x1.2387a6p-1f,
-        0x1.306fep-1f, 0x1.3dea64p-1f, 0x1.4bfdaep-1f, 0x1.5ab07ep-1f,
-        0x1.6a09e6p-1f, 0x1.7a1148p-1f, 0x1.8ace54p-1f, 0x1.9c4918p-1f,
-        0x1.ae89fap-1f, 0x1.c199bep-1f, 0x1.d5818ep-1f, 0x1.ea4afap-1f};
-    fw_f32v held = fw_max_f32(fw_min_f32(x, fw_splat_f32(80)), fw_splat_f32(-89)); /* e^-80 is nothing beside 1 */
-    fw_f32v l = held * -0x1.715476p+0f;
-    fw_f32v t = l + FW_SIXTEENTHS;
-    fw_f32v r = l - (t - FW_SIXTEENTHS);
-    fw_f32v p = FW_P3(r, 2.0f, 0x1.62e43p+0f, 0x1.ebfff4p-2f, 0x1.c6acdep-4f);
-    fw_i32v table = (fw_i32v)powers - ((fw_i32v)FW_IOTA << 19);
-    fw_i32v power = fw_pick16_i32(table, (fw_i32v)t) + ((fw_i32v)t << 19);
-    return x / (1 + p * (fw_f32v)power);
+    const fw_f32v powers = { /* 2^(j/16) */
+        0x1p+0f, 0x1.0b5586p+0f, 0x1.172b84p+0f, 0x1.2387a6p+0f,
+        0x1.306fep+0f, 0x1.3dea64p+0f, 0x1.4bfdaep+0f, 0x1.5ab07ep+0f,
+        0x1.6a09e6p+0f, 0x1.7a1148p+0f, 0x1.8ace54p+0f, 0x1.9c4918p+0f,
+        0x1.ae89fap+0f, 0x1.c199bep+0f, 0x1.d5818ep+0f, 0x1.ea4afap+0f};
+    fw_f32v l = x * -0x1.715476p+0f;
+    fw_i32v j = (fw_i32v)fw_add_down_f32(l, fw_splat_f32(FW_SIXTEENTHS));
+    fw_f32v r = fw_past_sixteenth_f32(l);
+    fw_f32v p = FW_P2(r, 0x1.000008p+0f, 0x1.62d2c8p-1f, 0x1.f7241ep-3f);
+    fw_f32v power = fw_scale_f32((fw_f32v)fw_pick16_i32((fw_i32v)powers, j), l);
+    return x / (1 + p * power);
 }
 #else
 FW_FN fw_f32v fw_silu_f32(fw_f32v x) { return x / (1 + fw_exp_f32(-x)); }

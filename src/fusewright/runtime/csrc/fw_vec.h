@@ -252,13 +252,19 @@ FW_DEFINE_UNSIGNED(u16)
 FW_DEFINE_UNSIGNED(u32)
 FW_DEFINE_UNSIGNED(u64)
 
-#if FW_LANES == 16 && defined(__AVX512F__)
-/* Lane i becomes lane at[i] % 16 of `table`. */
+/* What only AVX-512 has: lane i becomes lane at[i] % 16 of `table`; a + b rounded towards minus infinity; how far `a` is
+ * past the sixteenth below it, 0 for infinities; a * 2^floor(b). */
+#if FW_LANES == 16 && defined(__AVX512DQ__)
 #if defined(__clang__)
 FW_FN fw_i32v fw_pick16_i32(fw_i32v table, fw_i32v at) { return __builtin_ia32_permvarsi512(table, at); }
+FW_FN fw_f32v fw_add_down_f32(fw_f32v a, fw_f32v b) { return __builtin_ia32_addps512(a, b, 9); }
+FW_FN fw_f32v fw_past_sixteenth_f32(fw_f32v a) { return __builtin_ia32_reduceps512_mask(a, 0x41, a, -1, 4); }
 #else
 FW_FN fw_i32v fw_pick16_i32(fw_i32v table, fw_i32v at) { return __builtin_shuffle(table, at); }
+FW_FN fw_f32v fw_add_down_f32(fw_f32v a, fw_f32v b) { return __builtin_ia32_addps512_mask(a, b, a, -1, 9); }
+FW_FN fw_f32v fw_past_sixteenth_f32(fw_f32v a) { return __builtin_ia32_reduceps512_mask(a, 0x41, a, -1); }
 #endif
+FW_FN fw_f32v fw_scale_f32(fw_f32v a, fw_f32v b) { return __builtin_ia32_scalefps512_mask(a, b, a, -1, 4); }
 #endif
 
 /* Rounding and square root: one instruction where there is one. Clang's generic builtins become library calls lane by
