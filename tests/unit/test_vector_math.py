@@ -46,8 +46,8 @@ SILU_FLUSHED = 1.6e-36
 
 @dataclass(frozen=True)
 class Bound:
-    """Largest error in ulp of the result; results smaller than `flush` may be 0; `wide`: the largest on AVX-512, where it
-    is another, and what each unit of x below 0 adds to it."""
+    """Largest error in ulp of the result; results smaller than `flush` may be 0; `wide`: the largest on AVX-512, where
+    it is another, and what each unit of x below 0 adds to it."""
 
     reference: Callable[[Array], Array]
     ulp: float

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import onnx_ir as ir
 
 from fusewright.errors import InternalError
 from fusewright.graph.group import dtype_of, elements, shape_of
-from fusewright.kernel.expr import SIZES, Buffer, Expr, Load, Op, Var, cast
-from fusewright.kernel.tensor import Anchor, Index, Source, Tensor
+from fusewright.kernel.expr import SIZES, Buffer, Expr, Load, Op, Var, cast, index
+from fusewright.kernel.tensor import Anchor, Index, Source, Tensor, broadcast_index
 from fusewright.ops.opdef import Site
-from fusewright.schedules.epilogue import Results, bias_along, bind_epilogue, epilogue
+from fusewright.schedules.epilogue import Results, bias_along, bind_epilogue, epilogue, sum_along
 from fusewright.schedules.filters import choose_taps
 from fusewright.schedules.geometry import Geometry, conv_geometry
 from fusewright.schedules.task import Lowered, Operand, Pack, Task
@@ -138,15 +139,24 @@ def channel_window(
             raise InternalError("a convolution without filters")
         return [Op(compute, s[0].vec, "fma", (x, w, s[0]))]
 
+    total, first = sum_along(bound, raw, 1) if compute == dtype else (raw, None)
+
+    def start(lanes: Lanes, first: Tensor) -> Expr:
+        place: list[Expr] = [index(0)] * len(shape)
+        place[1] = lanes.channel()
+        element = first.at(broadcast_index(tuple(place), first.shape))
+        return element if lanes.vectorize is None else lanes.vectorize(element)
+
     rule = Rule(
         states=[(compute, 0)],
         combine=combine,
         finish=lambda s, scale, lanes: [cast(s[0], dtype)],
         weight=weight,
+        start=None if first is None else partial(start, first=first),
     )
     window = Window(
         slides=c.slides, batch=shape[0], channels=shape[1], channels_fixed=True, fixed=not task.open_extents,
-        varies=c.varies, source=source, strides=strides, rule=rule, anchors=[raw], results=bound,
+        varies=c.varies, source=source, strides=strides, rule=rule, anchors=[total], results=bound,
         vector=vector, compute=compute, place=c.place,
     )  # fmt: skip
     if window.fixed and window.vector:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fusewright.kernel.expr import Buffer, Expr, Var
 from fusewright.kernel.loops import Kernel
-from fusewright.kernel.tensor import Anchor, Index, Moved, Source, Tensor, walk
+from fusewright.kernel.tensor import Anchor, Index, Mapped, Moved, Source, Tensor, walk
 from fusewright.kernel.vectorize import Vectorizer, vectorizable
 from fusewright.schedules.task import Operand, Task
 
@@ -51,9 +51,10 @@ class Results:
         return tuple(range(first, first + len(self.operands) - len(self.tensors))) if self.in_order else ()
 
     def store(
-        self, kernel: Kernel, place: Index, values: Sequence[tuple[Anchor, Expr]], lanes: Vectorizer | None
+        self, kernel: Kernel, place: Index, values: Sequence[tuple[Tensor, Expr]], lanes: Vectorizer | None
     ) -> None:
-        """Write all outputs at `place`, where each anchor has this value; `lanes` is None for one element."""
+        """Write all outputs at `place`, where each anchor (or what stands for it) has this value; `lanes` is None for
+        one element."""
         if self.changing is None:
             self.changing = above([tensor for tensor, _, _ in self.tensors], [anchor for anchor, _ in values])
         for tensor in self.changing:
@@ -77,6 +78,25 @@ def above(roots: Sequence[Tensor], anchors: Sequence[Tensor]) -> list[Tensor]:
             found.add(id(tensor))
             result.append(tensor)
     return result
+
+
+def sum_along(results: Results, anchor: Anchor, dim: int) -> tuple[Tensor, Tensor | None]:
+    """The sum of the anchor and of a tensor that varies along `dim` alone (a bias), and that tensor, if nothing else
+    reads the anchor: its accumulators can begin with the latter. Else the anchor, and None."""
+    roots = [tensor for tensor, _, _ in results.tensors]
+    readers = [t for t in walk(*roots) if any(i is anchor for i in t.inputs())]
+    if len(readers) != 1 or any(t is anchor for t in roots):
+        return anchor, None
+    (total,) = readers
+    others = [i for i in total.inputs() if i is not anchor]
+    if not isinstance(total, Mapped) or total.name != "add" or len(others) != 1:
+        return anchor, None
+    (other,) = others
+    along = (1,) * (len(anchor.shape) - len(other.shape)) + other.shape
+    elsewhere = any(extent != 1 for d, extent in enumerate(along) if d != dim)
+    if elsewhere or total.shape != anchor.shape or {total.dtype, other.dtype} != {anchor.dtype}:
+        return anchor, None
+    return total, other
 
 
 def bind_epilogue(task: Task, kernel: Kernel, results: Sequence[Tensor]) -> Results:

@@ -7,14 +7,15 @@ first, the block is staged in the thread's scratch.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from fusewright.kernel.expr import SIZES, Buffer, Const, Expr, Load, Op, arg, index, minimum
 from fusewright.kernel.loops import Kernel
-from fusewright.kernel.tensor import Anchor, Mapped, Source, walk
+from fusewright.kernel.tensor import Anchor, Mapped, Source, Tensor, broadcast_index, walk
 from fusewright.kernel.vectorize import LANE, Vectorizer
-from fusewright.schedules.epilogue import Results
+from fusewright.schedules.epilogue import Results, sum_along
 from fusewright.schedules.task import Task
 from fusewright.schedules.tile import (
     FEWEST_UNITS,
@@ -129,6 +130,10 @@ class _Emitter:
         # a long epilogue is spelled once, in a loop over the rows of the tile; so is each with open extents, whose
         # tails come in several sizes and which is lowered anew for each size
         self.compact = nodes > LONG_EPILOGUE or not self.p.fixed
+        self.total: Tensor = self.p.anchor
+        self.start: Tensor | None = None
+        if self.p.inner is emit_tile and self.p.n_dim >= 0:
+            self.total, self.start = sum_along(self.p.results, self.p.anchor, self.p.n_dim)
         self.tile_scratch = Buffer("tile", self.p.dtype, "scratch")
 
     def ext(self, value: int, fixed: bool | None = None) -> Expr:
@@ -398,13 +403,17 @@ class _Emitter:
             active = partial if v == vectors - 1 else None
             self.store(tuple(place), value, active)
 
+        inner = p.inner
+        if self.start is not None:
+            begin = functools.partial(self.begin, self.start, outer, n0)
+            inner = functools.partial(inner, start=lambda v: begin(v, partial if v == vectors - 1 else None))
         unroll = unrolled_steps(self.task.target)
         if not self.compact:
-            p.inner(kernel, p.dtype, vectors, left, right, lambda m, v, value: finish(index(m), v, value), unroll)
+            inner(kernel, p.dtype, vectors, left, right, lambda m, v, value: finish(index(m), v, value), unroll)
             return
         tile, lanes = self.tile_scratch, kernel.lanes
         width = vectors * lanes
-        p.inner(
+        inner(
             kernel, p.dtype, vectors, left, right,
             lambda m, v, value: kernel.store(tile, index(m * width + v * lanes), value), unroll,
         )  # fmt: skip
@@ -412,6 +421,12 @@ class _Emitter:
             for v in range(vectors):
                 value = Load(p.dtype, True, tile, m * width + v * lanes)
                 finish(m, v, kernel.let(value, f"c{v}"))
+
+    def begin(self, start: Tensor, outer: list[Expr], n0: Expr, v: int, active: Expr | None) -> Expr:
+        """What the sums of one vector of columns begin with."""
+        place: list[Expr] = [index(0)] * self.p.rank
+        place[self.p.n_dim] = self.column(outer, n0 + v * self.kernel.lanes) + LANE
+        return Vectorizer(active)(start.at(broadcast_index(tuple(place), start.shape)))
 
     def column(self, outer: list[Expr], n: Expr) -> Expr:
         """The logical column: grouped convolutions have their group as an outer loop that drives the columns too."""
@@ -423,7 +438,7 @@ class _Emitter:
     def store(self, place: Place, value: Expr, active: Expr | None) -> None:
         p = self.p
         place = place if p.place is None else p.place(place)
-        p.results.store(self.kernel, place, [(p.anchor, value)], Vectorizer(active))
+        p.results.store(self.kernel, place, [(self.total, value)], Vectorizer(active))
 
 
 def shares_last(shares: int, emitter: _Emitter) -> Expr:

@@ -168,14 +168,16 @@ def emit_tile(
     right: Right,
     finish: Callable[[int, int, Expr], None],
     unroll: int,
+    start: Callable[[int], Expr] | None = None,
 ) -> None:
     """The accumulators, the loops over taps and k, then `finish(row, vector, value)` for each result vector.
 
-    `unroll` steps of k are spelled out where k is known.
+    `unroll` steps of k are spelled out where k is known; sums begin with `start(vector)`, or with 0.
     """
     rows = len(left.rows)
     zero = Op(dtype, True, "splat", (const(0, dtype),))
-    acc = [[kernel.mutable(zero, f"c{m}{v}") for v in range(vectors)] for m in range(rows)]
+    first = [zero if start is None else kernel.let(start(v), "start") for v in range(vectors)]
+    acc = [[kernel.mutable(first[v], f"c{m}{v}") for v in range(vectors)] for m in range(rows)]
     starts = [kernel.let(r, f"r{m}") for m, r in enumerate(left.rows)]
     emit_taps(kernel, dtype, acc, left, right, starts, unroll, 0, left.base, index(0))
     for m in range(rows):

@@ -28,7 +28,7 @@ from fusewright.kernel.expr import (
     minimum,
 )
 from fusewright.kernel.loops import Kernel
-from fusewright.kernel.tensor import Anchor, Index
+from fusewright.kernel.tensor import Index, Tensor
 from fusewright.kernel.vectorize import LANE, Vectorizer
 from fusewright.schedules.epilogue import Results
 from fusewright.schedules.task import Task
@@ -107,6 +107,7 @@ class Rule:
     finish: Callable[[Sequence[Expr], Expr | None, Lanes], Sequence[Expr]]
     weight: Callable[[Lanes, Expr], Expr] | None = None
     mean: str = ""
+    start: Callable[[Lanes], Expr] | None = None  # of the first state, if it varies along the channels
     columns_first: bool = False  # positions count down the columns (MaxPool's storage_order)
 
 
@@ -126,7 +127,7 @@ class Window:
     source: Buffer
     strides: Sequence[int]
     rule: Rule
-    anchors: list[Anchor]
+    anchors: Sequence[Tensor]
     results: Results
     vector: bool
     compute: str
@@ -390,7 +391,10 @@ class _Emitter:
         w, kernel = self.w, self.kernel
         rule, s = w.rule, w.slides[-1]
         count = len(pattern)
-        states = [[kernel.mutable(lanes.spread(const(v, t)), f"s{m}") for t, v in rule.states] for m in range(count)]
+        starts = [lanes.spread(const(v, t)) for t, v in rule.states]
+        if rule.start is not None:
+            starts[0] = kernel.let(rule.start(lanes), "start")
+        states = [[kernel.mutable(v, f"s{m}") for v in starts] for m in range(count)]
         step_x, step_c = self.step(len(w.strides) - 1), self.step(1)
         at = row.base + first * step_x
         tap: Expr = index(0)
