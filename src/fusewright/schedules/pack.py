@@ -31,7 +31,7 @@ def pack_matrix(width: int) -> Callable[[np.ndarray], np.ndarray]:
 
 def pack_pairs(width: int) -> Callable[[np.ndarray], np.ndarray]:
     """Packs [..., K, N] into [..., ceil(N / width), K + 2, width] as `schedules.paired` reads it: rows in the order of
-    their use, scaled columns, then half of what is to be subtracted from each sum, and each column's scale."""
+    their use, scaled columns, then what is to be subtracted from each sum, negated, and each column's scale."""
 
     def make(b: np.ndarray) -> np.ndarray:
         k = b.shape[-2]
@@ -41,10 +41,10 @@ def pack_pairs(width: int) -> Callable[[np.ndarray], np.ndarray]:
         pairs = pairs_of(k)
         signs = [1 - 2 * (p % 2) for p in range(len(pairs))]  # what is subtracted should not add up
         products = [sign * scaled[..., i, :] * scaled[..., j, :] for sign, (i, j) in zip(signs, pairs, strict=True)]
-        half = -0.5 * np.sum(products, axis=0)[..., None, :]
+        before = -np.sum(products, axis=0)[..., None, :]
         scaled[..., [step for pair in pairs[1::2] for step in pair], :] *= -1
         rows = scaled[..., order_of_use(k), :]
-        return pack_matrix(width)(np.concatenate([rows, half, scales], axis=-2).astype(b.dtype))
+        return pack_matrix(width)(np.concatenate([rows, before, scales], axis=-2).astype(b.dtype))
 
     return make
 

@@ -8,10 +8,9 @@ two are not: in two thirds of the time, or 0.70 as measured, whatever the rows o
 
 The sums of a row are as large as the row's square, so rows and columns are scaled, by powers of two, to about the same
 size; then errors stay near those of the plain product, relative to the sizes of the row and the column (Brent, 1970;
-Higham, "Accuracy and Stability of Numerical Algorithms", 23.2.1). Half is subtracted before and half behind the sum,
-which halves what it grows to. Every other pair is -(a - b') (a' - b) + a a' + b b', so that what is subtracted does not
-add up where all elements of a row are positive, as behind a ReLU. A NaN stays where it belongs; an infinity makes its
-whole row NaN.
+Higham, "Accuracy and Stability of Numerical Algorithms", 23.2.1). Every other pair is -(a - b') (a' - b) + a a' + b b',
+so that what is subtracted does not add up where all elements of a row are positive, as behind a ReLU; sums begin with
+it. A NaN stays where it belongs; an infinity makes its whole row NaN.
 """
 
 from __future__ import annotations
@@ -120,17 +119,17 @@ def multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     k = a.shape[-1]
     pairs = pairs_of(k)
     (a, of_rows), (b, of_columns) = _balanced(a, -1), _balanced(b, -2)
-    half = np.zeros((*a.shape[:-1], b.shape[-1]), np.float32)
-    total = half.copy()
+    before = np.zeros((*a.shape[:-1], b.shape[-1]), np.float32)
+    total = before.copy()
     for i, (own, other) in enumerate(pairs):
         sign = np.float32(1 - 2 * (i % 2))
         row, row_other = a[..., own, None], a[..., other, None]
         column, column_other = b[..., None, own, :], b[..., None, other, :]
-        half -= np.float32(0.5) * sign * (row * row_other + column * column_other)
+        before -= sign * (row * row_other + column * column_other)
         total += sign * (row + sign * column_other) * (row_other + sign * column)
     paired_steps = {step for pair in pairs for step in pair}
     single = [step for step in range(k) if step not in paired_steps]
-    made: np.ndarray = (total + half + a[..., single] @ b[..., single, :] + half) * (of_rows * of_columns)
+    made: np.ndarray = (before + total + a[..., single] @ b[..., single, :]) * (of_rows * of_columns)
     return made
 
 
@@ -250,8 +249,8 @@ def emit_pairs(
         return Load(dtype, True, right.buffer, right.base + row * lanes)
 
     strip = kernel.let(left.base // (height * staged_elements(k)) if strip is None else strip, "strip")
-    half = kernel.let(columns(index(k)), "half")
-    acc = [kernel.mutable(half + behind(m, 0), f"c{m}") for m in range(len(left.rows))]
+    before = kernel.let(columns(index(k)), "before")
+    acc = [kernel.mutable(before + behind(m, 0), f"c{m}") for m in range(len(left.rows))]
 
     def piece(first: Expr, row: Expr, pairs: int) -> None:
         """The steps of a piece that begins at `first`; their rows of the right side begin at `row`."""
@@ -281,6 +280,6 @@ def emit_pairs(
         row = kernel.let(columns(index(i)), "b")
         for m, c in enumerate(acc):
             kernel.assign(c, Op(dtype, True, "fma", (at(m, index(i // PIECE * step + i % PIECE)), row, c)))
-    again, scales = kernel.let(columns(index(k)), "half"), kernel.let(columns(index(k + 1)), "scales")
+    scales = kernel.let(columns(index(k + 1)), "scales")
     for m, c in enumerate(acc):
-        finish(m, 0, kernel.let((c + (again + behind(m, 0))) * (scales * behind(m, 1)), f"y{m}"))
+        finish(m, 0, kernel.let(c * (scales * behind(m, 1)), f"y{m}"))

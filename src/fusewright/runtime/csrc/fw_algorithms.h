@@ -156,7 +156,7 @@ FW_PREFETCH(l2, 2)
 
 /* to = from * s for the power of two s that brings the mean square of these k elements to [1, 4). They come to lie in
  * pieces of FW_PIECE, `step` apart; in each, as far as there are six or more, the first third is paired with the second.
- * Behind them come -1/2 the sum of the products of these pairs, of which every other one is subtracted, and 1 / s: 0 if
+ * Behind them come minus the sum of the products of these pairs, of which every other one is subtracted, and 1 / s: 0 if
  * all elements are. */
 #define FW_PIECE 48
 /* The sums of squares and of products of pairs, of `first` times the elements. */
@@ -200,7 +200,7 @@ FW_FN void fw_balance_f32(const float *from, int64_t from_at, int64_t k, float *
             else fw_store_f32_n(to + at + i, scaled, count - i);
         }
     }
-    to[k / FW_PIECE * step + k % FW_PIECE] = -0.5f * products * scale * scale;
+    to[k / FW_PIECE * step + k % FW_PIECE] = -products * scale * scale;
     to[(k + 1) / FW_PIECE * step + (k + 1) % FW_PIECE] = squares > 0 ? fw_power_of_two(exponent) / first : squares; /* 0, or no number */
 }
 
