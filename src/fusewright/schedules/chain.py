@@ -7,6 +7,7 @@ scratch; rows that two neighbouring bands read are kept, so that only the first 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 import onnx_ir as ir
@@ -209,12 +210,13 @@ class Stage:
 @dataclass(eq=False)
 class Chain:
     """Stages, and how many rows of the last result are a unit. `task` is that of all; `halves` tells that the chain
-    has vectors of half the width."""
+    has vectors of half the width; `apart` are the least cycles of more than one kernel for the same."""
 
     task: Task
     stages: list[Stage]
     rows: int
     halves: bool = False
+    apart: float = 0.0
 
     @property
     def inner(self) -> list[ir.Value]:
@@ -248,23 +250,25 @@ class Chain:
         return [s.cycles(s.task) * slower[s.slides is not None] for s in self.stages]
 
     def chosen(self) -> bool:
-        """Whether this is better than one kernel for each stage."""
+        """Whether this is better than several kernels."""
         chain, apart = self.options()
         return self.task.chooser.pick(self.key, [chain, apart]) is chain
 
     def options(self) -> tuple[Option, Option]:
-        """Depth first, and one after the other: the same arithmetic, other ways through memory."""
+        """Depth first, and one kernel after the other: the same arithmetic, other ways through memory."""
+        return Option("depth first", self.cycles), Option("apart", self.apart)
+
+    @property
+    def cycles(self) -> float:
         target, threads = self.task.target, self.task.threads
-        apart = sum(s.cycles_alone(self.task) for s in self.stages)
         work = self.work
         chained = sum(work)
         for i, value in enumerate(self.inner):
             y = self.stages[i + 1].slides
             kept = max(0, y[0].kernel - y[0].stride) if y else 0
-            apart += EXPOSED * 2 * elements(shape_of(value)) * SIZES[dtype_of(value)] / target.l3_rate
             chained += 2 * kept * self.bands * row_bytes(value) / target.l2_rate
             chained += kept * (threads - 1) / shape_of(value)[2] * sum(work[: i + 1])  # made twice
-        return Option("depth first", chained), Option("apart", apart)
+        return chained
 
     def lower(self) -> list[Lowered]:
         kernel = self.stages[0].task.kernel("chain")
@@ -328,25 +332,69 @@ def row_bytes(value: ir.Value) -> int:
 
 def make_chain(task: Task, groups: list[Group]) -> Chain | str:
     """The chain of groups each of which alone reads the one before, or why they cannot be one."""
+    made = chain_of(task, groups)
+    if isinstance(made, Chain):
+        made.apart = Parts(task, groups).apart(0, len(groups))
+    return made
+
+
+def chain_of(task: Task, groups: list[Group], placed: bool = True) -> Chain | str:
+    """As `make_chain`; `placed` tells that it is known where the chain's ends lie in memory, which may forbid it."""
     if task.open_extents:
         return "extents are open, so it is not known whether what lies between stays in cache"
-    made = of_width(task, task, groups)
+    made = of_width(task, task, groups, placed)
     if isinstance(made, str):
         return made
     narrow = (in_halves(task, shape_of(s.out)[1]) for s in made.stages if s.slides is None)
     halved = next((t for t in narrow if t is not task), None)
     if halved is not None:
-        other = of_width(task, halved, groups)
+        other = of_width(task, halved, groups, placed)
         if isinstance(other, Chain) and sum(other.work) * HALVES_GAIN < sum(made.work):
             return other
     return made
 
 
-def of_width(task: Task, own: Task, groups: list[Group]) -> Chain | str:
+@dataclass
+class Parts:
+    """What `groups` take in several kernels, in cycles: of the best way to cut them into parts."""
+
+    task: Task
+    groups: list[Group]
+    known: dict[tuple[int, int], float] = field(default_factory=dict)
+
+    def apart(self, first: int, end: int) -> float:
+        """In two kernels or more."""
+        return min(self.together(first, cut) + self.between(cut) + self.best(cut, end) for cut in range(first + 1, end))
+
+    def best(self, first: int, end: int) -> float:
+        if (first, end) not in self.known:
+            self.known[first, end] = self.together(first, end)
+            if end - first > 1:
+                self.known[first, end] = min(self.known[first, end], self.apart(first, end))
+        return self.known[first, end]
+
+    def together(self, first: int, end: int) -> float:
+        """In one kernel."""
+        if end - first == 1:
+            group = self.groups[first]
+            stage = make_stage(replace(self.task, group=group, sources={}, tensors={}), False, False)
+            return math.inf if isinstance(stage, str) else stage.cycles_alone(self.task)
+        made = chain_of(self.task, self.groups[first:end], placed=False)
+        return made.cycles if isinstance(made, Chain) else math.inf
+
+    def between(self, cut: int) -> float:
+        """For what the kernels before `cut` leave to those behind."""
+        value = self.groups[cut - 1].outputs[0]
+        size = elements(shape_of(value)) * SIZES[dtype_of(value)]
+        return EXPOSED * 2 * size / self.task.target.l3_rate
+
+
+def of_width(task: Task, own: Task, groups: list[Group], placed: bool) -> Chain | str:
     """The chain with the vectors of `own`."""
     stages: list[Stage] = []
     for i, group in enumerate(groups):
-        made = make_stage(replace(own, group=group, sources={}, tensors={}), i == 0, i == len(groups) - 1)
+        first, last = placed and i == 0, placed and i == len(groups) - 1
+        made = make_stage(replace(own, group=group, sources={}, tensors={}), first, last)
         if isinstance(made, str):
             return f"{group.anchor.name or group.anchor.op_type}: {made}"
         stages.append(made)
