@@ -43,9 +43,9 @@ LARGEST = 1e12  # of weights: their squares must be far from the largest number
 # Cycles, measured on Zen 4:
 STEP = 0.70  # of a step along k for a row of a tile
 SINGLE = 1.05  # of one of the steps that are left at the end
-FINISH = 4.0  # of a row of a tile, beside the plain product
-STAGE_ROW = 30.0
-STAGE_VECTOR = 5.0
+FINISH = 3.0  # of a row of a tile, beside the plain product
+STAGE_ROW = 14.0
+STAGE_VECTOR = 4.5
 
 
 @dataclass(frozen=True)
