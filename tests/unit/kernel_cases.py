@@ -242,14 +242,14 @@ def balance(source: Array, at: int, k: int, target: Array, place: int, step: int
     row = source[at : at + k].astype(np.float64)
     mean_square = np.mean(row**2)
     scale = 2.0 ** -np.floor(np.log2(mean_square) / 2) if mean_square > 0 else 1.0
-    half = 0.0
+    before = 0.0
     for piece in range(0, k, PIECE):
         steps = row[piece : piece + PIECE] * scale
         pairs = len(steps) // 6 * 2
         products = steps[:pairs] * steps[pairs : 2 * pairs]
-        half -= float(np.sum(products[::2]) - np.sum(products[1::2])) / 2
+        before -= float(np.sum(products[::2]) - np.sum(products[1::2]))
         target[place + piece // PIECE * step :][: len(steps)] = steps
-    for i, value in enumerate((half, 1 / scale), start=k):
+    for i, value in enumerate((before, 1 / scale), start=k):
         target[place + i // PIECE * step + i % PIECE] = value
 
 

@@ -426,7 +426,8 @@ class _Emitter:
         """What the sums of one vector of columns begin with."""
         place: list[Expr] = [index(0)] * self.p.rank
         place[self.p.n_dim] = self.column(outer, n0 + v * self.kernel.lanes) + LANE
-        return Vectorizer(active)(start.at(broadcast_index(tuple(place), start.shape)))
+        value = Vectorizer(active)(start.at(broadcast_index(tuple(place), start.shape)))
+        return value if value.vec else Op(value.dtype, True, "splat", (value,))  # it may be one for all columns
 
     def column(self, outer: list[Expr], n: Expr) -> Expr:
         """The logical column: grouped convolutions have their group as an outer loop that drives the columns too."""

@@ -393,7 +393,7 @@ class _Emitter:
         count = len(pattern)
         starts = [lanes.spread(const(v, t)) for t, v in rule.states]
         if rule.start is not None:
-            starts[0] = kernel.let(rule.start(lanes), "start")
+            starts[0] = kernel.let(lanes.spread(rule.start(lanes)), "start")
         states = [[kernel.mutable(v, f"s{m}") for v in starts] for m in range(count)]
         step_x, step_c = self.step(len(w.strides) - 1), self.step(1)
         at = row.base + first * step_x

@@ -5,6 +5,8 @@ Scratch starts as NaN, so a row that is read before it was made shows; threads s
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from chain_cases import Layer, chain_of
 from kernel_cases import check, targets
@@ -12,6 +14,8 @@ from kernel_cases import check, targets
 from fusewright.schedules.chain import Chain
 from fusewright.target.target import Target
 from fusewright.target.x86 import AVX512
+
+NARROW_WELL = replace(AVX512, half_rate=True, fma_rate=1.0)
 
 DEPTHWISE = {
     "3x3": Layer(),
@@ -78,3 +82,13 @@ def test_a_wide_value_between_costs_more_apart() -> None:
     chained, apart = made.options()
     assert chained.cycles < apart.cycles and made.rows > 1
     assert made.held_bytes(made.rows) <= AVX512.l2_bytes // 2 < made.held_bytes(made.rows + 1)
+
+
+def test_a_chain_is_weighed_against_parts_of_it() -> None:
+    """24 columns alone take vectors of half the width, which the wider layers before them would lose by."""
+    layers = [Layer(96), Layer(strides=(2, 2)), Layer(24)]
+    whole = chain_of((1, 16, 112, 112), layers, 1).chain(NARROW_WELL)
+    head = chain_of((1, 16, 112, 112), layers[:2], 1).chain(NARROW_WELL)
+    assert isinstance(whole, Chain) and isinstance(head, Chain)
+    assert whole.apart < whole.cycles
+    assert head.cycles < head.apart
