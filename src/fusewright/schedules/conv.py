@@ -27,6 +27,9 @@ from fusewright.schedules.task import Lowered, Task, Way
 from fusewright.schedules.tile import in_halves, pick_tile
 from fusewright.schedules.winograd_ways import direct_cycles, ways, work_of
 
+COMPUTED = 4.0  # cycles of a vector of the left side that is computed and staged
+FEWER = 4  # times as many numbers as the filters has an input whose scaling is moved to these
+
 
 def lower_conv(task: Task) -> list[Lowered]:
     node = task.group.anchor
@@ -43,13 +46,42 @@ def lower_conv(task: Task) -> list[Lowered]:
     filters = Filters(w, groups, shape_w[1], shape_w[0] // groups, shape_w[2:])
     geometry = conv_geometry(site, shape_of(x), shape_w[2:], out_shape)
     c = Convolution(x, filters, geometry, out_shape)
-    fewer, paired = ways(task, c, bias), pairs(whole, c, bias)
-    if not fewer and not paired:
+    fewer, paired, other = ways(task, c, bias), pairs(whole, c, bias), with_scaled_filters(task, c)
+    if not fewer and not paired and other is None:
         return convolve(task, c, bias)
-    own = [Way(Option("direct", direct_cycles(task, c)), partial(convolve, task, c, bias)), *fewer]
+    cycles, extra = direct_cycles(task, c), 0.0
+    if in_group(task, x):
+        extra = COMPUTED * elements(shape_of(x)) / task.target.lanes
+    own = [Way(Option("direct", cycles + extra), partial(convolve, task, c, bias)), *fewer]
+    if other is not None:
+        own.append(Way(Option("scaled filters", cycles), partial(convolve, task, other, bias)))
     per_vector = whole.target.fma_rate / task.target.fma_rate  # cycles count vectors of a task's width
     own = [replace(way, option=replace(way.option, cycles=way.option.cycles * per_vector)) for way in own]
     return task.choose(work_of(task, c), [*own, *paired])
+
+
+def with_scaled_filters(task: Task, c: Convolution) -> Convolution | None:
+    """conv(x * s, w) as conv(x, w * s) for a scale s of each channel, as squeeze-and-excite gives it: filters are few
+    numbers, and x is read from where it lies. None where it is another product, or too small to gain."""
+    node, f = c.x.producer(), c.filters
+    if node is None or node not in task.group.nodes or (node.domain, node.op_type) != ("", "Mul"):
+        return None
+    if f.groups > 1 or task.array_of(f.value) is None or dtype_of(c.x) not in ("f32", "f64"):
+        return None
+    of_channels = (1, f.ci, *(1 for _ in f.taps))
+    for x, scale in (node.inputs[:2], node.inputs[1::-1]):
+        if x is None or scale is None or in_group(task, x) or in_group(task, scale):
+            continue
+        aligned = (1,) * (len(of_channels) - len(shape_of(scale))) + shape_of(scale)
+        if aligned == of_channels and shape_of(x) == shape_of(c.x):
+            few = FEWER * elements(shape_of(f.value)) < elements(shape_of(x))
+            return replace(c, x=x, filters=replace(f, scale=scale)) if few else None
+    return None
+
+
+def in_group(task: Task, value: ir.Value) -> bool:
+    """Whether the group computes it."""
+    return value.producer() in task.group.nodes
 
 
 def convolve(task: Task, c: Convolution, bias: ir.Value | None) -> list[Lowered]:

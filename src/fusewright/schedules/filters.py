@@ -9,8 +9,8 @@ import numpy as np
 import onnx_ir as ir
 
 from fusewright.graph.group import dtype_of, elements, shape_of
-from fusewright.kernel.expr import SIZES, Expr, all_of, index, maximum, select
-from fusewright.kernel.tensor import Source
+from fusewright.kernel.expr import SIZES, Expr, Load, Op, all_of, index, maximum, select
+from fusewright.kernel.tensor import Source, broadcast_index
 from fusewright.schedules.pack import ORDERS, emit_pack
 from fusewright.schedules.task import Lowered, Operand, Pack, Task, Temp
 
@@ -32,7 +32,8 @@ class Filters:
     `transposed` tells that the weight is [groups * ci, co, taps...] (ConvTranspose), not [groups * co, ci, taps...].
     `chosen` are, for each spatial dimension, the weight's taps in the order of the rows, evenly spaced (-1: a row of
     zeros, before the others), where these are not all of them as they lie. `last_first` tells that rows go through
-    the last spatial dimension first (of constant filters).
+    the last spatial dimension first (of constant filters). Constant filters of one group may be multiplied by `scale`
+    [1, ci, 1...], one number for each input channel, which is known at run time.
     """
 
     value: ir.Value
@@ -43,13 +44,15 @@ class Filters:
     transposed: bool = False
     chosen: tuple[tuple[int, ...], ...] | None = None
     last_first: bool = False
+    scale: ir.Value | None = None
 
     def packed(self, task: Task, width: int, order: str = "matrix") -> tuple[Operand, list[Lowered]]:
         """The packed filters in panels of `width` columns, and the kernel that packs them if it needs one; another
         `order` than the first of ORDERS is for constant ones."""
         if task.array_of(self.value) is not None:
             key = f"filters {order} {width} {self.groups} {self.transposed} {self.chosen} {self.last_first}"
-            return Pack(self.value, key, self.packer(width, order)), []
+            constant = Pack(self.value, key, self.packer(width, order))
+            return (constant, []) if self.scale is None else self.scaled(task, constant, self.scale, width)
         temp, lowered = self.pack_later(task, width)
         return temp, [lowered]
 
@@ -69,6 +72,26 @@ class Filters:
             return pack(rows.reshape(self.groups, -1, self.co))
 
         return make
+
+    def scaled(self, task: Task, packed: Pack, scale: ir.Value, width: int) -> tuple[Temp, list[Lowered]]:
+        """Panels of `width` columns, multiplied row by row."""
+        dtype, rows, panels = dtype_of(self.value), elements(self.taps) * self.ci, -(-self.co // width)
+        kernel = task.kernel("scale_filters")
+        own = kernel.buffer(dtype, "w")
+        factors = Source(shape_of(scale), dtype, name="scale")
+        factors.bind(kernel.buffer(dtype, "scale"), task.strides_of(scale))
+        out = kernel.buffer(dtype, "scaled", "out")
+        with kernel.loop(kernel.hi, "u", start=kernel.lo) as u, kernel.loop(rows, "row") as row:
+            channel = row % self.ci if rows > self.ci else row
+            place: list[Expr] = [index(0)] * (2 + len(self.taps))
+            place[1] = channel
+            one = factors.at(broadcast_index(tuple(place), factors.shape))
+            factor = kernel.let(Op(dtype, True, "splat", (one,)), "factor")
+            at = kernel.let((u * rows + row) * width, "at")
+            for v in range(0, width, kernel.lanes):
+                kernel.store(out, at + v, Load(dtype, True, own, at + v) * factor)
+        temp = Temp(panels * rows * width * SIZES[dtype])
+        return temp, [Lowered(kernel, [packed, scale, temp], panels, flop=rows * self.co)]
 
     def pack_later(self, task: Task, width: int) -> tuple[Temp, Lowered]:
         dtype, shape = dtype_of(self.value), shape_of(self.value)
