@@ -11,7 +11,8 @@ from kernel_cases import Array, Case, floats, node
 
 from fusewright.passes.fuse import find_groups
 from fusewright.schedules import lower
-from fusewright.schedules.chain import Chain, make_chain
+from fusewright.schedules.chain import Chain
+from fusewright.schedules.chain_parts import make_chain
 from fusewright.schedules.task import Lowered
 from fusewright.target.target import Target
 

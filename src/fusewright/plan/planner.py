@@ -25,7 +25,8 @@ from fusewright.plan.storage import Root, Storage, StorageMap, byte_size, row_ma
 from fusewright.plan.weights import WeightStore
 from fusewright.plan.work import work_of_nodes
 from fusewright.schedules import lower
-from fusewright.schedules.chain import Chain, make_chain
+from fusewright.schedules.chain import Chain
+from fusewright.schedules.chain_parts import make_chain
 from fusewright.schedules.choice import ERROR_LIMIT, Choice, Chooser
 from fusewright.schedules.cost import call_cycles, shares_of
 from fusewright.schedules.task import Lowered, Operand, Pack, Task, Temp

@@ -7,7 +7,6 @@ scratch; rows that two neighbouring bands read are kept, so that only the first 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 
 import onnx_ir as ir
@@ -38,7 +37,6 @@ from fusewright.schedules.window import Slide, emit_window_rows
 
 DEPTHWISE_SHARE = 0.85  # of the multiply-adds a cycle that a depthwise convolution reaches
 STRIDED_SHARE = 0.5  # the same where neighbouring windows share few inputs
-EXPOSED = 0.25  # of the time for what lies beyond the L2 cache, that arithmetic does not hide
 HALVES_GAIN = 1.03  # what vectors of half the width must gain: all stages have them, though few need them
 DEPTHWISE_HALVES_COST = 1.2  # what twice as many instructions cost where each input is loaded for few multiply-adds
 
@@ -330,16 +328,9 @@ def row_bytes(value: ir.Value) -> int:
     return channels * width * SIZES[dtype_of(value)]
 
 
-def make_chain(task: Task, groups: list[Group]) -> Chain | str:
-    """The chain of groups each of which alone reads the one before, or why they cannot be one."""
-    made = chain_of(task, groups)
-    if isinstance(made, Chain):
-        made.apart = Parts(task, groups).apart(0, len(groups))
-    return made
-
-
 def chain_of(task: Task, groups: list[Group], placed: bool = True) -> Chain | str:
-    """As `make_chain`; `placed` tells that it is known where the chain's ends lie in memory, which may forbid it."""
+    """The chain of groups each of which alone reads the one before, or why they cannot be one; `placed` tells that it
+    is known where the chain's ends lie in memory, which may forbid it."""
     if task.open_extents:
         return "extents are open, so it is not known whether what lies between stays in cache"
     made = of_width(task, task, groups, placed)
@@ -352,41 +343,6 @@ def chain_of(task: Task, groups: list[Group], placed: bool = True) -> Chain | st
         if isinstance(other, Chain) and sum(other.work) * HALVES_GAIN < sum(made.work):
             return other
     return made
-
-
-@dataclass
-class Parts:
-    """What `groups` take in several kernels, in cycles: of the best way to cut them into parts."""
-
-    task: Task
-    groups: list[Group]
-    known: dict[tuple[int, int], float] = field(default_factory=dict)
-
-    def apart(self, first: int, end: int) -> float:
-        """In two kernels or more."""
-        return min(self.together(first, cut) + self.between(cut) + self.best(cut, end) for cut in range(first + 1, end))
-
-    def best(self, first: int, end: int) -> float:
-        if (first, end) not in self.known:
-            self.known[first, end] = self.together(first, end)
-            if end - first > 1:
-                self.known[first, end] = min(self.known[first, end], self.apart(first, end))
-        return self.known[first, end]
-
-    def together(self, first: int, end: int) -> float:
-        """In one kernel."""
-        if end - first == 1:
-            group = self.groups[first]
-            stage = make_stage(replace(self.task, group=group, sources={}, tensors={}), False, False)
-            return math.inf if isinstance(stage, str) else stage.cycles_alone(self.task)
-        made = chain_of(self.task, self.groups[first:end], placed=False)
-        return made.cycles if isinstance(made, Chain) else math.inf
-
-    def between(self, cut: int) -> float:
-        """For what the kernels before `cut` leave to those behind."""
-        value = self.groups[cut - 1].outputs[0]
-        size = elements(shape_of(value)) * SIZES[dtype_of(value)]
-        return EXPOSED * 2 * size / self.task.target.l3_rate
 
 
 def of_width(task: Task, own: Task, groups: list[Group], placed: bool) -> Chain | str:
