@@ -25,7 +25,7 @@ from fusewright.schedules.prologue import left_side, pixel_staging
 from fusewright.schedules.staging import conv_staging
 from fusewright.schedules.task import Lowered, Task, Way
 from fusewright.schedules.tile import in_halves, pick_tile
-from fusewright.schedules.winograd_ways import direct_cycles, ways, work_of
+from fusewright.schedules.winograd_ways import OPEN_PIXELS, direct_cycles, ways, work_of
 
 COMPUTED = 4.0  # cycles of a vector of the left side that is computed and staged
 FEWER = 4  # times as many numbers as the filters has an input whose scaling is moved to these
@@ -51,7 +51,8 @@ def lower_conv(task: Task) -> list[Lowered]:
         return convolve(task, c, bias)
     cycles, extra = direct_cycles(task, c), 0.0
     if in_group(task, x):
-        extra = COMPUTED * elements(shape_of(x)) / task.target.lanes
+        staged = OPEN_PIXELS * shape_of(x)[1] if task.open_extents else elements(shape_of(x))
+        extra = COMPUTED * staged / task.target.lanes
     own = [Way(Option("direct", cycles + extra), partial(convolve, task, c, bias)), *fewer]
     if other is not None:
         own.append(Way(Option("scaled filters", cycles), partial(convolve, task, other, bias)))
@@ -75,7 +76,8 @@ def with_scaled_filters(task: Task, c: Convolution) -> Convolution | None:
         aligned = (1,) * (len(of_channels) - len(shape_of(scale))) + shape_of(scale)
         if aligned == of_channels and shape_of(x) == shape_of(c.x):
             few = FEWER * elements(shape_of(f.value)) < elements(shape_of(x))
-            return replace(c, x=x, filters=replace(f, scale=scale)) if few else None
+            # the kernels of open extents must not depend on those that are here
+            return replace(c, x=x, filters=replace(f, scale=scale)) if few or task.open_extents else None
     return None
 
 
