@@ -11,10 +11,10 @@ import onnx_ir as ir
 
 from fusewright.errors import InternalError
 from fusewright.graph.group import dtype_of, elements, shape_of
-from fusewright.kernel.expr import SIZES, Buffer, Expr, Load, Op, Var, cast, index
-from fusewright.kernel.tensor import Anchor, Index, Source, Tensor, broadcast_index
+from fusewright.kernel.expr import SIZES, Buffer, Expr, Load, Op, Var, cast
+from fusewright.kernel.tensor import Anchor, Index, Source, Tensor
 from fusewright.ops.opdef import Site
-from fusewright.schedules.epilogue import Results, bias_along, bind_epilogue, epilogue, sum_along
+from fusewright.schedules.epilogue import Results, bias_along, bind_epilogue, element_along, epilogue, sum_along
 from fusewright.schedules.filters import choose_taps
 from fusewright.schedules.geometry import Geometry, conv_geometry
 from fusewright.schedules.task import Lowered, Operand, Pack, Task
@@ -142,9 +142,7 @@ def channel_window(
     total, first = sum_along(bound, raw, 1) if compute == dtype else (raw, None)
 
     def start(lanes: Lanes, first: Tensor) -> Expr:
-        place: list[Expr] = [index(0)] * len(shape)
-        place[1] = lanes.channel()
-        element = first.at(broadcast_index(tuple(place), first.shape))
+        element = element_along(first, 1, len(shape), lanes.channel())
         return element if lanes.vectorize is None else lanes.vectorize(element)
 
     rule = Rule(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fusewright.kernel.expr import Buffer, Expr, Var
+from fusewright.kernel.expr import Buffer, Expr, Var, index
 from fusewright.kernel.loops import Kernel
-from fusewright.kernel.tensor import Anchor, Index, Mapped, Moved, Source, Tensor, walk
+from fusewright.kernel.tensor import Anchor, Index, Mapped, Moved, Source, Tensor, broadcast_index, walk
 from fusewright.kernel.vectorize import Vectorizer, vectorizable
 from fusewright.schedules.task import Operand, Task
 
@@ -97,6 +97,13 @@ def sum_along(results: Results, anchor: Anchor, dim: int) -> tuple[Tensor, Tenso
     if elsewhere or total.shape != anchor.shape or {total.dtype, other.dtype} != {anchor.dtype}:
         return anchor, None
     return total, other
+
+
+def element_along(tensor: Tensor, dim: int, rank: int, place: Expr) -> Expr:
+    """The element at `place` of a tensor that varies along `dim`, of `rank` dimensions, alone."""
+    idx: list[Expr] = [index(0)] * rank
+    idx[dim] = place
+    return tensor.at(broadcast_index(tuple(idx), tensor.shape))
 
 
 def bind_epilogue(task: Task, kernel: Kernel, results: Sequence[Tensor]) -> Results:

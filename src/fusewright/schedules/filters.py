@@ -10,7 +10,8 @@ import onnx_ir as ir
 
 from fusewright.graph.group import dtype_of, elements, shape_of
 from fusewright.kernel.expr import SIZES, Expr, Load, Op, all_of, index, maximum, select
-from fusewright.kernel.tensor import Source, broadcast_index
+from fusewright.kernel.tensor import Source
+from fusewright.schedules.epilogue import element_along
 from fusewright.schedules.pack import ORDERS, emit_pack
 from fusewright.schedules.task import Lowered, Operand, Pack, Task, Temp
 
@@ -83,9 +84,7 @@ class Filters:
         out = kernel.buffer(dtype, "scaled", "out")
         with kernel.loop(kernel.hi, "u", start=kernel.lo) as u, kernel.loop(rows, "row") as row:
             channel = row % self.ci if rows > self.ci else row
-            place: list[Expr] = [index(0)] * (2 + len(self.taps))
-            place[1] = channel
-            one = factors.at(broadcast_index(tuple(place), factors.shape))
+            one = element_along(factors, 1, 2 + len(self.taps), channel)
             factor = kernel.let(Op(dtype, True, "splat", (one,)), "factor")
             at = kernel.let((u * rows + row) * width, "at")
             for v in range(0, width, kernel.lanes):

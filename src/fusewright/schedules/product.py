@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 from fusewright.kernel.expr import SIZES, Buffer, Const, Expr, Load, Op, arg, index, minimum
 from fusewright.kernel.loops import Kernel
-from fusewright.kernel.tensor import Anchor, Mapped, Source, Tensor, broadcast_index, walk
+from fusewright.kernel.tensor import Anchor, Mapped, Source, Tensor, walk
 from fusewright.kernel.vectorize import LANE, Vectorizer
-from fusewright.schedules.epilogue import Results, sum_along
+from fusewright.schedules.epilogue import Results, element_along, sum_along
 from fusewright.schedules.task import Task
 from fusewright.schedules.tile import (
     FEWEST_UNITS,
@@ -424,9 +424,8 @@ class _Emitter:
 
     def begin(self, start: Tensor, outer: list[Expr], n0: Expr, v: int, active: Expr | None) -> Expr:
         """What the sums of one vector of columns begin with."""
-        place: list[Expr] = [index(0)] * self.p.rank
-        place[self.p.n_dim] = self.column(outer, n0 + v * self.kernel.lanes) + LANE
-        value = Vectorizer(active)(start.at(broadcast_index(tuple(place), start.shape)))
+        column = self.column(outer, n0 + v * self.kernel.lanes) + LANE
+        value = Vectorizer(active)(element_along(start, self.p.n_dim, self.p.rank, column))
         return value if value.vec else Op(value.dtype, True, "splat", (value,))  # it may be one for all columns
 
     def column(self, outer: list[Expr], n: Expr) -> Expr:
