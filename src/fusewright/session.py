@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -55,34 +55,39 @@ class Planning(Protocol):
     def __call__(self, shapes: Mapping[str, tuple[int, ...]], values: Mapping[str, np.ndarray] | None) -> Ready: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Repeat:
-    """A call whose inputs look like those of the last one: nothing about them has to be found out again.
+_Run = Callable[[Mapping[str, Any]], "list[np.ndarray] | None"]
+
+
+def _repeated(like: Mapping[str, np.ndarray], ready: Ready) -> _Run:
+    """Runs calls whose arrays look like those of `like`; gives None where they may differ in anything, so that they
+    have to be checked.
 
     After a run the caches are full of tensors, and every Python object that a call touches comes from memory: the way
-    through `_check` and `prepare` takes 0.1 ms then, 4 % of a small model.
+    through `_check` and `prepare` takes 0.1 ms then, 4 % of a small model. Hence one function, and what it needs bound
+    to names of its own.
     """
+    inputs = tuple((name, array.dtype, array.shape) for name, array in like.items())
+    outputs = tuple((p.shape, numpy_dtype(p.dtype)) for p in ready.program.outputs)
+    count, constants, run = len(inputs), ready.constants, ready.executor.run_unchecked
+    kind, empty = np.ndarray, np.empty
 
-    inputs: tuple[tuple[str, np.dtype[Any], tuple[int, ...]], ...]
-    outputs: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
-    ready: Ready
-
-    def arrays(self, feed: Mapping[str, Any]) -> list[np.ndarray] | None:
-        """The arrays of `feed` in order; None where they may differ in anything, so that they have to be checked."""
-        if len(feed) != len(self.inputs):
+    def repeat(feed: Mapping[str, Any]) -> list[np.ndarray] | None:
+        if len(feed) != count:
             return None
         arrays = []
-        for name, dtype, shape in self.inputs:
+        for name, dtype, shape in inputs:
             array = feed.get(name)
-            if type(array) is not np.ndarray or array.dtype is not dtype or array.shape != shape:
+            if type(array) is not kind or array.dtype is not dtype or array.shape != shape:
+                return None
+            if not array.flags.c_contiguous:
                 return None
             arrays.append(array)
-        return arrays if all(a.flags.c_contiguous for a in arrays) else None
+        arrays += constants
+        results = [empty(shape, dtype) for shape, dtype in outputs]
+        run(arrays, results)
+        return results
 
-    def run(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
-        outputs = [np.empty(shape, dtype) for shape, dtype in self.outputs]
-        self.ready.executor.run([*arrays, *self.ready.constants], outputs)
-        return outputs
+    return repeat
 
 
 class Session:
@@ -109,7 +114,7 @@ class Session:
         self.open = any(not isinstance(d, int) for p in self.inputs for d in p.shape)
         self._ready: dict[tuple[Shapes, tuple[bytes, ...]], Ready] = {}
         self._value_inputs: dict[Shapes, tuple[str, ...]] = {}
-        self._repeat: _Repeat | None = None
+        self._repeat: _Run | None = None
         self._lock = threading.Lock()
 
     # -- planning ---------------------------------------------------------------------------------------------
@@ -180,7 +185,9 @@ class Session:
         Raises InputError for a missing or unknown name, a wrong dtype or shape.
         """
         if names is None:
-            return self._call(feed)
+            repeat = self._repeat  # as in `_call`, which is one more function
+            results = None if repeat is None else repeat(feed)
+            return self._run(self._check(feed)) if results is None else results
         known = {p.name: i for i, p in enumerate(self.outputs)}
         for n in names:
             if n not in known:
@@ -201,8 +208,8 @@ class Session:
 
     def _call(self, feed: Mapping[str, Any]) -> list[np.ndarray]:
         repeat = self._repeat
-        repeated = None if repeat is None else repeat.arrays(feed)
-        return self._run(self._check(feed)) if repeat is None or repeated is None else repeat.run(repeated)
+        results = None if repeat is None else repeat(feed)
+        return self._run(self._check(feed)) if results is None else results
 
     def _check(self, feed: Mapping[str, Any]) -> list[np.ndarray]:
         expected = ", ".join(f"{p.name!r}" for p in self.inputs)
@@ -219,14 +226,11 @@ class Session:
     def _run(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
         named = {p.name: a for p, a in zip(self.inputs, arrays, strict=True)}
         ready = self.prepare({n: a.shape for n, a in named.items()}, named)
-        repeat = _Repeat(
-            tuple((n, a.dtype, a.shape) for n, a in named.items()),
-            tuple((p.shape, numpy_dtype(p.dtype)) for p in ready.program.outputs),
-            ready,
-        )
         if not ready.values:  # else the plan holds for these values only
-            self._repeat = repeat
-        return repeat.run(arrays)
+            self._repeat = _repeated(named, ready)
+        results = [np.empty(p.shape, numpy_dtype(p.dtype)) for p in ready.program.outputs]
+        ready.executor.run([*arrays, *ready.constants], results)
+        return results
 
 
 @contextlib.contextmanager

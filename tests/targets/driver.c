@@ -30,7 +30,7 @@ typedef struct {
     int64_t *words;
     char *weights;
     fw_kernel **kernels;
-    void (*run)(const int64_t *, fw_kernel *const *, char *const *, char *const *, char *, fw_pool *, int64_t *);
+    void (*run)(const fw_frame *);
     fw_pool *(*new_pool)(int64_t);
     void (*free_pool)(fw_pool *);
     char *memory;
@@ -177,7 +177,7 @@ static void run_program(void) {
     for (int64_t i = 0; i < outputs; i++) made[i] = new_block(sizes[i]), out[i] = made[i].data;
     fw_pool *pool = threads > 1 ? p->new_pool(threads) : NULL;
     if (threads > 1 && !pool) stop("no pool of threads");
-    p->run(p->words, p->kernels, in, out, p->memory, pool, NULL);
+    p->run(&(fw_frame){p->words, p->kernels, in, out, p->memory, pool, NULL});
     if (pool) p->free_pool(pool);
     for (int64_t i = 0; i < inputs; i++) free_block(given[i]);
     for (int64_t i = 0; i < outputs; i++) put_block(made[i]);

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +22,9 @@ HEADER_WORDS = 16
 KEPT_BYTES = 128
 ALIGN = 128
 WEIGHT_ALIGN = 64
+
+_addressof: Callable[[Any], int] = ctypes.addressof
+_from_buffer: Callable[[Any], Any] = ctypes.c_char.from_buffer
 
 _WHY = {
     1: "it is not a program of this version",
@@ -60,16 +65,27 @@ def _aligned(size: int) -> int:
     return -(-size // ALIGN) * ALIGN
 
 
-class _Context:
-    """What one run in flight needs for itself: arena, scratch, pointer table, and two lists of pointers."""
+class _FrameWords(ctypes.Structure):
+    """fw_frame of csrc/fw_runtime.h."""
 
-    def __init__(self, size: int, inputs: int, outputs: int) -> None:
+    _fields_ = tuple(
+        (name, ctypes.c_void_p) for name in ("words", "kernels", "inputs", "outputs", "memory", "pool", "times")
+    )
+
+
+class _Frame:
+    """What one run in flight needs for itself: the record that fw_run reads, the pointers of inputs and outputs, and
+    memory for arena, scratch and pointer table."""
+
+    def __init__(self, size: int, words: int, kernels: int, inputs: int, outputs: int) -> None:
         # A mapping of its own: the system takes it back whole, and after a fork parent and child go on with their own.
-        self._memory = private_memory(size)
-        self._view = np.frombuffer(self._memory, np.uint8)
-        self.address: int = self._view.ctypes.data
-        self.inputs = (ctypes.c_void_p * inputs)()
-        self.outputs = (ctypes.c_void_p * outputs)()
+        self._view = np.frombuffer(private_memory(size), np.uint8)
+        self.memory: int = self._view.ctypes.data
+        self.arrays = (ctypes.c_void_p * (inputs + outputs))()
+        first = ctypes.addressof(self.arrays)
+        second = first + inputs * ctypes.sizeof(ctypes.c_void_p)
+        self.words = _FrameWords(words, kernels, first, second, self.memory, None, None)
+        self.address = ctypes.addressof(self.words)
 
 
 class Executor:
@@ -86,8 +102,9 @@ class Executor:
         pool: Pool,
     ) -> None:
         self.program = program
-        self._pool = pool
+        self._pool, self._threads = pool, pool.threads
         self._runtime = runtime().handle
+        self._fw_run = self._runtime.fw_run
         self._weights = np.frombuffer(weights, np.uint8) if len(weights) else np.zeros(ALIGN, np.uint8)
         if len(weights) and self._weights.ctypes.data % WEIGHT_ALIGN:
             raise InternalError(f"weights must be aligned to {WEIGHT_ALIGN} bytes")
@@ -101,7 +118,7 @@ class Executor:
         self._input_bytes = [_port_bytes(port.dtype, port.shape) for port in program.inputs]
         self._output_bytes = [_port_bytes(port.dtype, port.shape) for port in program.outputs]
         # append and pop are atomic, so the list needs no lock, and a fork cannot leave one held.
-        self._free: list[_Context] = []
+        self._free: list[_Frame] = []
         self._closed = False
         thread_bytes = KEPT_BYTES + _aligned(program.scratch_bytes)
         self._table = _aligned(program.arena_bytes) + thread_bytes * program.threads
@@ -114,55 +131,90 @@ class Executor:
 
     def run(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
         """Fill the outputs. Arrays must be C-contiguous, of the ports' dtypes and shapes."""
-        self._run(inputs, outputs, None)
+        self._check(inputs, outputs)
+        self.run_unchecked(inputs, outputs)
+
+    def run_unchecked(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
+        """Like `run`, of arrays that are known to be right: outside of the kernels the time goes to Python objects,
+        which after a run come from memory, so this does all that it can in one function."""
+        try:
+            frame = self._free.pop()
+        except IndexError:
+            frame = self._take()
+        try:
+            arrays, i = frame.arrays, 0
+            for each in (*inputs, *outputs):
+                try:
+                    arrays[i] = _addressof(_from_buffer(each))
+                except (TypeError, ValueError):  # read-only, empty or bfloat16: what the buffer protocol cannot say
+                    arrays[i] = each.ctypes.data
+                i += 1
+            if self._threads > 1:
+                frame.words.pool = self._pool.address()  # another after a fork
+            self._fw_run(frame.address)
+        finally:
+            if not self._closed:
+                self._free.append(frame)
 
     def profile(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> list[int]:
         """Like `run`; returns the nanoseconds that each call took."""
         times = (ctypes.c_int64 * len(self.program.calls))()
-        self._run(inputs, outputs, ctypes.addressof(times))
+        with self._special(inputs, outputs) as frame:
+            frame.words.times = ctypes.addressof(times)
+            self._fw_run(frame.address)
         return list(times)
 
     def profile_shares(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> list[Share]:
         """Like `run`; tells what each thread did when. Raises BuildError when that needs a compiler and has none."""
         if self._clock is None:
             self._clock = ShareClock(self.program, [int(k or 0) for k in self._kernels])
-        return self._run(inputs, outputs, None, self._clock)
+        with self._special(inputs, outputs) as frame:
+            frame.words.kernels = ctypes.addressof(self._clock.kernels)
+            return self._clock.time(frame.memory + self._table, lambda: self._fw_run(frame.address))
 
     def close(self) -> None:
         """Give the memory back; runs in flight finish, new ones are refused."""
         self._closed = True
         self._free.clear()
 
-    def _run(
-        self,
-        inputs: Sequence[np.ndarray],
-        outputs: Sequence[np.ndarray],
-        times: int | None,
-        clock: ShareClock | None = None,
-    ) -> list[Share]:
+    def _check(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
+        for what, arrays, sizes in (("input", inputs, self._input_bytes), ("output", outputs, self._output_bytes)):
+            if len(arrays) != len(sizes):
+                raise InternalError(f"the program has {len(sizes)} {what}s, the caller gave {len(arrays)}")
+            for i, (each, size) in enumerate(zip(arrays, sizes, strict=True)):
+                if each.nbytes != size or not each.flags.c_contiguous:
+                    found = f"{each.nbytes} {each.shape}"
+                    raise InternalError(f"{what} {i}: expected {size} bytes without gaps, got {found}")
+                if what == "output" and not each.flags.writeable:
+                    raise InternalError(f"output {i} is read-only")
+
+    @contextmanager
+    def _special(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> Iterator[_Frame]:
+        """The frame of a run that is looked at; afterwards it is as it was."""
+        self._check(inputs, outputs)
+        frame = self._take()
+        try:
+            for i, each in enumerate((*inputs, *outputs)):
+                frame.arrays[i] = each.ctypes.data
+            frame.words.pool = self._pool.address()
+            yield frame
+        finally:
+            frame.words.times, frame.words.kernels = None, ctypes.addressof(self._kernels)
+            if not self._closed:
+                self._free.append(frame)
+
+    def _take(self) -> _Frame:
+        """A frame that no other run uses."""
         if self._closed:
             raise InternalError("a run of an executor that is closed")
         try:
-            context = self._free.pop()
+            return self._free.pop()
         except IndexError:
-            context = self._new_context()
-        try:
-            _fill(context.inputs, inputs, self._input_bytes, "input")
-            _fill(context.outputs, outputs, self._output_bytes, "output")
-            arrays = (context.inputs, context.outputs, context.address, self._pool.address(), times)
-            if clock is None:
-                self._runtime.fw_run(self._words_address, self._kernels, *arrays)
-                return []
-            table = context.address + self._table
-            return clock.time(table, lambda: self._runtime.fw_run(self._words_address, clock.kernels, *arrays))
-        finally:
-            if not self._closed:
-                self._free.append(context)
-
-    def _new_context(self) -> _Context:
-        context = _Context(self._bytes, len(self.program.inputs), len(self.program.outputs))
-        self._runtime.fw_prepare(self._words_address, context.address, self._weights.ctypes.data)
-        return context
+            pass
+        kernels = ctypes.addressof(self._kernels)
+        frame = _Frame(self._bytes, self._words_address, kernels, len(self._input_bytes), len(self._output_bytes))
+        self._runtime.fw_prepare(self._words_address, frame.memory, self._weights.ctypes.data)
+        return frame
 
 
 def _port_bytes(dtype: str, shape: Sequence[int]) -> int:
@@ -170,29 +222,3 @@ def _port_bytes(dtype: str, shape: Sequence[int]) -> int:
     for extent in shape:
         size *= extent
     return size
-
-
-def _fill(
-    pointers: ctypes.Array[ctypes.c_void_p], arrays: Sequence[np.ndarray], sizes: Sequence[int], what: str
-) -> None:
-    if len(arrays) != len(sizes):
-        raise InternalError(f"the program has {len(sizes)} {what}s, the caller gave {len(arrays)}")
-    for i, each in enumerate(arrays):
-        flags = each.flags
-        if each.nbytes != sizes[i] or not flags.c_contiguous:
-            raise InternalError(f"{what} {i}: expected {sizes[i]} bytes without gaps, got {each.nbytes} {each.shape}")
-        if flags.writeable:
-            pointers[i] = _address(each)
-        elif what == "output":
-            raise InternalError(f"output {i} is read-only")
-        else:
-            pointers[i] = each.ctypes.data
-
-
-def _address(array: np.ndarray) -> int:
-    """As `array.ctypes.data`, which runs much Python; the buffer protocol knows neither empty arrays nor bfloat16."""
-    try:
-        return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]  # it is a Buffer
-    except ValueError:
-        address: int = array.ctypes.data
-        return address

@@ -15,7 +15,7 @@ from fusewright.runtime.build import library_path, runtime_units
 from fusewright.runtime.loader import open_library
 from fusewright.target import host
 
-ABI = 2  # FW_ABI of csrc/fw_runtime.h
+ABI = 3  # FW_ABI of csrc/fw_runtime.h
 
 _pointer = ctypes.c_void_p
 _int64 = ctypes.c_int64
@@ -33,7 +33,7 @@ class Runtime:
             ("fw_check", _int64, (_pointer, _int64, _int64)),
             ("fw_memory_bytes", _int64, (_pointer,)),
             ("fw_prepare", None, (_pointer, _pointer, _pointer)),
-            ("fw_run", None, (_pointer,) * 7),
+            ("fw_run", None, (_pointer,)),
             ("fw_pool_new", _pointer, (_int64,)),
             ("fw_pool_threads", _int64, (_pointer,)),
             ("fw_pool_free", None, (_pointer,)),

@@ -119,20 +119,22 @@ static void run_job(const fw_job *job, fw_pool *pool, int *owns) {
     fw_job_part(job, 0, job->units, 0);
 }
 
-void fw_run(const int64_t *words, fw_kernel *const *kernels, char *const *inputs, char *const *outputs,
-            char *memory, fw_pool *pool, int64_t *times) {
+void fw_run(const fw_frame *frame) {
+    const int64_t *words = frame->words;
+    char *memory = frame->memory;
+    int64_t *times = frame->times;
     void **table = (void **)(memory + table_offset(words));
     const int64_t *slots = slots_of(words), *patches = patches_of(words), *call = calls_of(words);
     for (int64_t i = 0; i < words[W_PATCHES]; i++) {
         const int64_t *slot = slots + SLOT_WORDS * patches[i];
-        char *const *arrays = slot[S_SPACE] == FW_INPUT ? inputs : outputs;
+        char *const *arrays = slot[S_SPACE] == FW_INPUT ? frame->inputs : frame->outputs;
         table[patches[i]] = arrays[slot[S_INDEX]] + slot[S_OFFSET];
     }
     int owns = 0;
     int64_t before = times ? now_ns() : 0;
     for (int64_t i = 0; i < words[W_CALLS]; i++) {
         fw_job job = {
-            .kernel = kernels[call[C_KERNEL]],
+            .kernel = frame->kernels[call[C_KERNEL]],
             .pointers = table + call[C_FIRST_SLOT],
             .args = call + FW_CALL_WORDS,
             .units = call[C_UNITS],
@@ -140,7 +142,7 @@ void fw_run(const int64_t *words, fw_kernel *const *kernels, char *const *inputs
             .scratch = memory + words[W_ARENA] + FW_KEPT_BYTES,
             .scratch_bytes = thread_bytes(words),
         };
-        run_job(&job, pool, &owns);
+        run_job(&job, frame->pool, &owns);
         if (times) {
             int64_t now = now_ns();
             times[i] = now - before;
@@ -148,5 +150,5 @@ void fw_run(const int64_t *words, fw_kernel *const *kernels, char *const *inputs
         }
         call += FW_CALL_WORDS + call[C_ARGS];
     }
-    if (owns) fw_pool_leave(pool);
+    if (owns) fw_pool_leave(frame->pool);
 }

@@ -21,7 +21,7 @@
  * its scratch a kernel keeps what its next part of the same call may go on with; before the first part they are 0, and
  * the scratch between two parts of a call stays as it is. */
 #define FW_MAGIC INT64_C(0x474f525057465f46)
-#define FW_ABI 2
+#define FW_ABI 3
 #define FW_HEADER_WORDS 16
 #define FW_CALL_WORDS 6
 #define FW_KEPT_BYTES 128
@@ -33,6 +33,17 @@ enum fw_space { FW_ARENA = 0, FW_WEIGHTS = 1, FW_INPUT = 2, FW_OUTPUT = 3 };
 
 typedef void fw_kernel(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch);
 typedef struct fw_pool fw_pool;
+
+/* One run: the program and its kernels, the caller's arrays, the prepared memory, and helpers (or NULL). `times`, unless
+ * NULL, receives for each call the nanoseconds that it took. */
+typedef struct fw_frame {
+    const int64_t *words;
+    fw_kernel *const *kernels;
+    char *const *inputs, *const *outputs;
+    char *memory;
+    fw_pool *pool;
+    int64_t *times;
+} fw_frame;
 
 /* The version of all that is declared here. */
 FW_API int64_t fw_abi(void);
@@ -48,10 +59,8 @@ FW_API int64_t fw_memory_bytes(const int64_t *words);
 FW_API void fw_prepare(const int64_t *words, char *memory, char *weights);
 
 /* Run a checked program in prepared memory. One run at a time may use a block; several runs may use one pool
- * (the one that comes later runs alone until the pool is free). `pool` may be NULL.
- * `times`, unless NULL, receives for each call the nanoseconds that it took. */
-FW_API void fw_run(const int64_t *words, fw_kernel *const *kernels, char *const *inputs, char *const *outputs,
-                   char *memory, fw_pool *pool, int64_t *times);
+ * (the one that comes later runs alone until the pool is free). */
+FW_API void fw_run(const fw_frame *frame);
 
 /* A pool of `threads` - 1 workers (the caller is thread 0), or NULL when the system refuses. */
 FW_API fw_pool *fw_pool_new(int64_t threads);
