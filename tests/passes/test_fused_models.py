@@ -51,7 +51,8 @@ def block(body: str, header: str) -> onnx.ModelProto:
 
 
 def test_inverted_residual_with_squeeze_and_excite() -> None:
-    """EfficientNet's block: each SiLU in the kernel before it, the scale in the one behind it, the sum at its end."""
+    """EfficientNet's block: each SiLU in the kernel before it, the scale in the one behind it, the sum at its end;
+    the means of rows where these are computed."""
     header = """(float[1,24,14,14] x) => (float[1,24,14,14] y) <float[48,24,1,1] w0, float[48] b0, float[48,1,3,3] w1,
     float[48] b1, float[12,48,1,1] w2, float[12] b2, float[48,12,1,1] w3, float[48] b3,
     float[24,48,1,1] w4, float[24] b4>"""
@@ -61,7 +62,7 @@ def test_inverted_residual_with_squeeze_and_excite() -> None:
     d = Conv(cm, w3, b3) ds = Sigmoid(d) m = Mul(ds, bm) e = Conv(m, w4, b4) y = Add(e, x)"""
     assert kernels(groups(block(body, header))) == [
         "Conv Sigmoid Mul",
-        "Conv Sigmoid Mul",
+        "Conv Sigmoid Mul ReduceMean",
         "GlobalAveragePool",
         "Conv Sigmoid Mul",
         "Conv Sigmoid",

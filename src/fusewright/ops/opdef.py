@@ -110,7 +110,8 @@ class OpDef:
     memory, and operands of elementwise operations run along it instead of broadcasting.
     `prologue(site)` gives None where the schedule computes elementwise work on its first operand itself, or the reason
     why it does not; operations without it never do.
-    `softmax` tells that a REDUCTION gives exp(x) divided by its sum along its one axis.
+    `softmax` tells that a REDUCTION gives exp(x) divided by its sum along its one axis, `mean` that it gives the mean.
+    `row_means(site)` tells whether the schedule takes means along the last dimension of what it computes, if asked to.
     """
 
     name: str
@@ -128,3 +129,5 @@ class OpDef:
     channels: bool = False
     prologue: Callable[[Site], str | None] | None = None
     softmax: bool = False
+    mean: bool = False
+    row_means: Callable[[Site], bool] | None = None

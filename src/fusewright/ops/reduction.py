@@ -129,7 +129,7 @@ def reduce_axes(site: Site, rank: int) -> list[int]:
     return [] if site.get("noop_with_empty_axes", 0) else list(range(rank))
 
 
-def reducing(name: str, body: Body) -> OpDef:
+def reducing(name: str, body: Body, is_mean: bool = False) -> OpDef:
     def lower(site: Site, x: Tensor, *_: Tensor | None) -> Tensor:
         axes = reduce_axes(site, len(x.shape))
         return within(reshape_ones(body(wide(x), axes), site.shape), site.dtype)
@@ -138,16 +138,16 @@ def reducing(name: str, body: Body) -> OpDef:
         rank = operand_rank(site)
         return tuple(sorted({a % rank for a in reduce_axes(site, rank)})) if rank else ()
 
-    return OpDef(name, Kind.REDUCTION, lower, constants=(1,), axes=axes_of)
+    return OpDef(name, Kind.REDUCTION, lower, constants=(1,), axes=axes_of, mean=is_mean)
 
 
-def spatial(name: str, body: Callable[[Site, Tensor, Sequence[int]], Tensor]) -> OpDef:
+def spatial(name: str, body: Callable[[Site, Tensor, Sequence[int]], Tensor], is_mean: bool = False) -> OpDef:
     """Global pooling: over all dimensions but batch and channels."""
 
     def lower(site: Site, x: Tensor) -> Tensor:
         return cast(body(site, wide(x), range(2, len(x.shape))), site.dtype)
 
-    return OpDef(name, Kind.REDUCTION, lower, axes=spatial_axes)
+    return OpDef(name, Kind.REDUCTION, lower, axes=spatial_axes, mean=is_mean)
 
 
 def norm(x: Tensor, axes: Sequence[int], p: int) -> Tensor:
@@ -294,7 +294,7 @@ def only_inference(site: Site) -> str | None:
 
 OPS = (
     reducing("ReduceSum", lambda x, axes: reduce("sum", x, axes)),
-    reducing("ReduceMean", mean),
+    reducing("ReduceMean", mean, is_mean=True),
     reducing("ReduceMax", lambda x, axes: reduce("max", x, axes)),
     reducing("ReduceMin", lambda x, axes: reduce("min", x, axes)),
     reducing("ReduceProd", lambda x, axes: reduce("prod", x, axes)),
@@ -303,7 +303,7 @@ OPS = (
     reducing("ReduceSumSquare", lambda x, axes: reduce("sum", square(x), axes)),
     reducing("ReduceLogSum", lambda x, axes: map_("log", reduce("sum", x, axes))),
     reducing("ReduceLogSumExp", log_sum_exp),
-    spatial("GlobalAveragePool", lambda site, x, axes: mean(x, axes)),
+    spatial("GlobalAveragePool", lambda site, x, axes: mean(x, axes), is_mean=True),
     spatial("GlobalMaxPool", lambda site, x, axes: reduce("max", x, axes)),
     spatial("GlobalLpPool", lambda site, x, axes: norm(x, axes, int(site.get("p", 2)))),
     OpDef("Softmax", Kind.REDUCTION, softmax, axes=one_axis(-1), softmax=True),

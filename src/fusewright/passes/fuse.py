@@ -195,6 +195,8 @@ class Grouper:
         if node in self.owner:
             return f"it belongs to the kernel of {label(self.owner[node].anchor)}"
         kind, loops = self.ops[node].kind, growth.loops
+        if kind is Kind.REDUCTION and self.takes_means(growth, node):
+            return self.refuse_operands(growth, node)
         if kind is Kind.REDUCTION and growth.kind is Kind.REDUCTION:
             if not self.same_reduction(growth, node):
                 return "it reduces other elements, or over other axes"
@@ -215,6 +217,20 @@ class Grouper:
         source = node.inputs[0]
         same_source = source is not None and shape_of(source) == growth.loops.full
         return same_source and frozenset(self.axes(node)) == growth.loops.reduced
+
+    def takes_means(self, growth: Growth, node: ir.Node) -> bool:
+        """Whether `node` gives the means of rows that the anchor's schedule takes while it computes these."""
+        rule, source = self.ops[growth.anchor].row_means, node.inputs[0]
+        if rule is None or not self.ops[node].mean or source is None or source.producer() not in growth:
+            return False
+        rows = (*growth.loops.full[:-1], 1)
+        along = self.axes(node) == (len(rows) - 1,) and shape_of(node.outputs[0]) == rows
+        fits = shape_of(source) == growth.loops.full and elements(rows) > 0 and dtype_of(source) in VECTOR_FLOATS
+        return along and fits and self.is_needed_besides(source, growth, node) and rule(site_of(growth.anchor))
+
+    def is_needed_besides(self, value: ir.Value, growth: Growth, node: ir.Node) -> bool:
+        """Whether something outside of the group reads `value` beside `node`, so that the kernel stores it."""
+        return value in self.graph_outputs or any(u.node is not node and u.node not in growth for u in value.uses())
 
     def refuse_work(self, growth: Growth, node: ir.Node) -> str | None:
         """Schedules that hold their result in vectors cannot do the rest one by one."""

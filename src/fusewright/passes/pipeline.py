@@ -17,6 +17,7 @@ from fusewright.passes.expand_functions import ExpandFunctions
 from fusewright.passes.fold_affine import FoldAffine
 from fusewright.passes.fold_constants import FoldConstants
 from fusewright.passes.fold_pad import FoldPad
+from fusewright.passes.means_of_rows import MeansOfRows
 from fusewright.passes.merge_common import MergeCommon
 from fusewright.passes.merge_parallel import MergeParallel
 from fusewright.passes.merge_transposes import MergeTransposes
@@ -81,6 +82,7 @@ SPECIALIZE: tuple[Pass, ...] = (
         )
     ),
     FoldConstants(static=True),  # gives shapes to what the passes before made
+    MeansOfRows(),
 )
 """Once for each set of input shapes, after BindShapes: cheap, for a session waits for it."""
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
-from fusewright.graph.group import Group
+from fusewright.graph.group import Group, shape_of
 from fusewright.plan.storage import byte_size
 
 CONV = "Conv"
@@ -22,7 +22,8 @@ def find_chains(groups: Sequence[Group], cache_bytes: int) -> dict[Group, list[G
     for group in reader.values():
         value = group.outputs[0]
         uses = list(value.uses())
-        if len(uses) != 1 or value.is_graph_output() or uses[0].idx != 0 or byte_size(value) <= cache_bytes:
+        alone = len(group.outputs) == len(uses) == 1 and not value.is_graph_output()
+        if not alone or uses[0].idx != 0 or byte_size(value) <= cache_bytes:
             continue
         following = reader.get(uses[0].node)
         if following is not None and following is not group:
@@ -37,7 +38,10 @@ def find_chains(groups: Sequence[Group], cache_bytes: int) -> dict[Group, list[G
 
 
 def can_join(group: Group) -> bool:
-    return group.anchor.op_type == CONV and group.anchor.domain == "" and len(group.outputs) == 1
+    """Whether it is a convolution, with one result (and perhaps the means of its rows)."""
+    rows = (*shape_of(group.outputs[0])[:-1], 1)
+    means = all(v.producer() in group.nodes and shape_of(v) == rows for v in group.outputs[1:])
+    return group.anchor.op_type == CONV and group.anchor.domain == "" and means
 
 
 def joined(chain: Sequence[Group]) -> Group:

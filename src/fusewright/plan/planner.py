@@ -144,7 +144,8 @@ class Planner:
     def chain(self, groups: list[Group], outputs: dict[ir.Value, int]) -> bool:
         """One kernel for all of `groups`, band by band, if they allow it and it should take less time than apart."""
         group, where = joined(groups), groups[0].anchor.name or groups[0].anchor.op_type
-        self.place(group, group.outputs[0], outputs)
+        for value in group.outputs:
+            self.place(group, value, outputs)
         before = len(self.chooser.choices)
         made = make_chain(self.task(group), groups)
         if isinstance(made, Chain) and made.chosen():

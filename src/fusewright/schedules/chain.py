@@ -25,7 +25,7 @@ from fusewright.schedules.depthwise import (
     pads_vary,
     slides_of,
 )
-from fusewright.schedules.epilogue import Results
+from fusewright.schedules.epilogue import Results, bind_epilogue
 from fusewright.schedules.filters import Filters
 from fusewright.schedules.geometry import conv_geometry
 from fusewright.schedules.paired import EXTRA_ROWS, Paired, even_tile, exact_enough, lines_of, paired, use_pairs
@@ -87,7 +87,7 @@ class Stage:
     w: ir.Value
     out: ir.Value
     raw: Anchor
-    result: Tensor
+    results: list[Tensor]
     slides: list[Slide] | None
     varies: bool
 
@@ -156,12 +156,11 @@ class Stage:
         else:
             left, strides = source.source(), source.strides
         filters = kernel.buffer(left.dtype, "w")
-        read = self.task.bind_inputs(kernel, walk(self.result))
         if target is None:
-            buffer, place = self.task.bind_output(kernel, self.out)
+            bound = bind_epilogue(self.task, kernel, self.results)
         else:
-            buffer, place = target.buffer, target.source()
-        bound = Results([(self.result, buffer, place)], read)
+            read = self.task.bind_inputs(kernel, walk(*self.results))
+            bound = Results([(self.results[0], target.buffer, target.source())], read)
         if self.slides is None:
             weights = self.product(kernel, n, start, stop, rows, left, strides, filters, bound)
         else:
@@ -169,8 +168,7 @@ class Stage:
             window, weights = channel_window(self.task, c, left.memory, strides, filters, self.raw, bound)
             window.origin = left.offset
             emit_window_rows(kernel, window, n, start, stop)
-        operands += [weights, *read]
-        return operands if target is not None else [*operands, self.out]
+        return [*operands, weights, *bound.operands]
 
     def product(
         self,
@@ -392,4 +390,4 @@ def make_stage(task: Task, first: bool, last: bool) -> Stage | str:
             return "its rows do not follow each other in memory"
     if first and task.strides_of(x)[1] != 1:
         return "channels do not lie side by side in what it reads"
-    return Stage(task, x, w, out, raw, results[0], slides, pads_vary(site))
+    return Stage(task, x, w, out, raw, results, slides, pads_vary(site))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from fusewright.kernel.expr import Buffer, Expr, Var, index
+from fusewright.kernel.expr import Buffer, Expr, Op, Var, index
 from fusewright.kernel.loops import Kernel
-from fusewright.kernel.tensor import Anchor, Index, Mapped, Moved, Source, Tensor, broadcast_index, walk
+from fusewright.kernel.tensor import Anchor, Index, Mapped, Moved, Reduced, Source, Tensor, broadcast_index, walk
 from fusewright.kernel.vectorize import Vectorizer, vectorizable
 from fusewright.schedules.task import Operand, Task
 
@@ -32,6 +32,7 @@ class Results:
 
     tensors: list[tuple[Tensor, Buffer, Source]]
     operands: list[Operand]
+    means: list[tuple[Tensor, Buffer, Source]] = field(default_factory=list)  # along the last dimension of a result
     in_order: bool = True  # whether every operand is read at the very place that is written
     changing: list[Tensor] | None = None  # what depends on the anchors: to be forgotten when they get new values
 
@@ -48,25 +49,40 @@ class Results:
     def read_at(self, first: int) -> tuple[int, ...]:
         """Positions of what the epilogue reads among a call's operands, of which the first is at `first`; none where
         it reads elsewhere than at the place it writes."""
-        return tuple(range(first, first + len(self.operands) - len(self.tensors))) if self.in_order else ()
+        read = len(self.operands) - len(self.tensors) - len(self.means)
+        return tuple(range(first, first + read)) if self.in_order else ()
 
     def store(
         self, kernel: Kernel, place: Index, values: Sequence[tuple[Tensor, Expr]], lanes: Vectorizer | None
-    ) -> None:
+    ) -> list[Expr]:
         """Write all outputs at `place`, where each anchor (or what stands for it) has this value; `lanes` is None for
-        one element."""
+        one element. Returns the elements there of what means are taken of."""
         if self.changing is None:
             self.changing = above([tensor for tensor, _, _ in self.tensors], [anchor for anchor, _ in values])
         for tensor in self.changing:
             tensor.forget()
         for anchor, value in values:
             anchor.bound = lambda idx, value=value: value
+        averaged = [self.named(kernel, tensor, place, lanes) for tensor, _, _ in self.means]
         for tensor, buffer, target in self.tensors:
             position = target.position(place)
             if lanes is None:
                 kernel.store(buffer, position, tensor.at(place))
             else:
                 kernel.store_lanes(buffer, position, tensor.at(place), lanes)
+        for tensor, _, _ in self.means:
+            tensor.bound = None
+        return averaged
+
+    def named(self, kernel: Kernel, tensor: Tensor, place: Index, lanes: Vectorizer | None) -> Expr:
+        """An element in a variable, which stands for it until it is let go."""
+        value = tensor.at(place)
+        if lanes is not None:
+            value = lanes(value)
+            value = value if value.vec else Op(value.dtype, True, "splat", (value,))
+        value = kernel.let(value, "v")
+        tensor.bound = lambda idx: value
+        return value
 
 
 def above(roots: Sequence[Tensor], anchors: Sequence[Tensor]) -> list[Tensor]:
@@ -114,6 +130,10 @@ def bind_epilogue(task: Task, kernel: Kernel, results: Sequence[Tensor]) -> Resu
     made.in_order = not any(isinstance(t, Moved) and any(s.shape in shapes for s in t.inputs()) for t in used)
     for value, tensor in zip(task.group.outputs, results, strict=True):
         buffer, place = task.bind_output(kernel, value)
-        made.tensors.append((tensor, buffer, place))
+        mean = next((t for t in walk(tensor) if isinstance(t, Reduced)), None)  # of a row: `OpDef.row_means`
+        if mean is not None and mean.source is not None:
+            made.means.append((mean.source, buffer, place))
+        else:
+            made.tensors.append((tensor, buffer, place))
         made.operands.append(value)
     return made

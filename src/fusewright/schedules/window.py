@@ -260,6 +260,8 @@ class _Emitter:
     def columns(self, row: _Row, blocks: int) -> None:
         w = self.w
         s = w.slides[-1]
+        if w.results.means:
+            self.channel_loop(row, blocks, lambda lanes: self.begin_means(row, lanes))
         unrolled = s.kernel <= UNROLLED_TAPS
         if w.fixed and unrolled:
             runs = self.static_tiles(s)
@@ -463,9 +465,36 @@ class _Emitter:
         self, row: _Row, lanes: Lanes, x: Expr, states: Sequence[Sequence[Expr]], scales: Sequence[Expr | None]
     ) -> None:
         w = self.w
+        sums: list[Expr] = []
         for m, (state, scale) in enumerate(zip(states, scales, strict=True)):
             values = w.rule.finish(state, scale, lanes)
             named = [self.kernel.let(lanes.spread(v), "y") for v in values]
             place: Index = (row.n, lanes.channel(), *row.ys, x + m)
             place = place if w.place is None else w.place(place)
-            w.results.store(self.kernel, place, list(zip(w.anchors, named, strict=True)), lanes.fresh())
+            made = w.results.store(self.kernel, place, list(zip(w.anchors, named, strict=True)), lanes.fresh())
+            sums = [self.kernel.let(a + b, "sum") for a, b in zip(sums, made, strict=True)] if sums else made
+        if sums:
+            self.add_to_means(row, lanes, sums)
+
+    def begin_means(self, row: _Row, lanes: Lanes) -> None:
+        for _, buffer, target in self.w.results.means:
+            self.store_mean(buffer, target.position(self.row_place(row, lanes)), const(0, buffer.dtype), lanes)
+
+    def add_to_means(self, row: _Row, lanes: Lanes, sums: Sequence[Expr]) -> None:
+        """What the pixels of one tile add to the means of their row."""
+        share = lanes.spread(self.reciprocal(self.ext(self.w.slides[-1].out)))
+        for (_, buffer, target), total in zip(self.w.results.means, sums, strict=True):
+            place, vectorize = self.row_place(row, lanes), lanes.fresh()
+            old = target.at(place) if vectorize is None else vectorize(target.at(place))
+            mean = Op(total.dtype, total.vec, "fma", (total, share, old))
+            self.store_mean(buffer, target.position(place), mean, lanes)
+
+    def row_place(self, row: _Row, lanes: Lanes) -> Index:
+        return (row.n, lanes.channel(), *row.ys, index(0))
+
+    def store_mean(self, buffer: Buffer, at: Expr, value: Expr, lanes: Lanes) -> None:
+        vectorize = lanes.fresh()
+        if vectorize is None:
+            self.kernel.store(buffer, at, value)
+        else:
+            self.kernel.store_lanes(buffer, at, value, vectorize)
