@@ -9,11 +9,13 @@ import onnx_ir as ir
 
 from fusewright.graph.decisions import Log
 from fusewright.graph.edit import add_constant
-from fusewright.graph.group import elements, shape_of
+from fusewright.graph.group import dtype_of, elements, shape_of
 from fusewright.graph.site import site_of
 from fusewright.ops.opdef import Kind
 from fusewright.ops.registry import find
 from fusewright.passes.base import Pass
+
+WIDE = ("f32", "f64")  # means of rows would be rounded once more in half precision
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,9 @@ def _is_mean_of_picture(node: ir.Node) -> bool:
     definition, picture = find(node.domain, node.op_type), node.inputs[0] if node.inputs else None
     if definition is None or not definition.mean or definition.axes is None or picture is None:
         return False
-    return len(shape_of(picture)) == 4 and definition.axes(site_of(node)) == (2, 3)
+    if dtype_of(picture) not in WIDE or len(shape_of(picture)) != 4:
+        return False
+    return definition.axes(site_of(node)) == (2, 3)
 
 
 def _split(graph: ir.Graph, node: ir.Node, log: Log) -> bool:

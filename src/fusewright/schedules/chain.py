@@ -31,9 +31,10 @@ from fusewright.schedules.geometry import conv_geometry
 from fusewright.schedules.paired import EXTRA_ROWS, Paired, even_tile, exact_enough, lines_of, paired, use_pairs
 from fusewright.schedules.pointwise import merge_axes
 from fusewright.schedules.product import Loop, Product, emit_rows
+from fusewright.schedules.sliding import Slide
 from fusewright.schedules.task import Lowered, Operand, Strides, Task
 from fusewright.schedules.tile import HALVES_COST, TileShape, in_halves, pick_tile
-from fusewright.schedules.window import Slide, emit_window_rows
+from fusewright.schedules.window import emit_window_rows
 
 DEPTHWISE_SHARE = 0.85  # of the multiply-adds a cycle that a depthwise convolution reaches
 STRIDED_SHARE = 0.5  # the same where neighbouring windows share few inputs

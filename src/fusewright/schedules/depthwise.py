@@ -11,25 +11,24 @@ import onnx_ir as ir
 
 from fusewright.errors import InternalError
 from fusewright.graph.group import dtype_of, elements, shape_of
+from fusewright.graph.site import site_of
 from fusewright.kernel.expr import SIZES, Buffer, Expr, Load, Op, Var, cast
 from fusewright.kernel.tensor import Anchor, Index, Source, Tensor
 from fusewright.ops.opdef import Site
+from fusewright.ops.structured import is_depthwise as has_own_channels
 from fusewright.schedules.epilogue import Results, bias_along, bind_epilogue, element_along, epilogue, sum_along
 from fusewright.schedules.filters import choose_taps
 from fusewright.schedules.geometry import Geometry, conv_geometry
+from fusewright.schedules.sliding import Lanes, Rule, Slide, Window, channel_block
 from fusewright.schedules.task import Lowered, Operand, Pack, Task
-from fusewright.schedules.window import Lanes, Rule, Slide, Window, channel_block, emit_window
+from fusewright.schedules.window import emit_window
 
 HALF = frozenset({"f16", "bf16"})  # computed in float32, one by one
 
 
 def is_depthwise(node: ir.Node) -> bool:
     """Whether every group of a convolution has one channel in and one out."""
-    x, w = node.inputs[:2]
-    if x is None or w is None:
-        return False
-    channels, filters = shape_of(x)[1], shape_of(w)
-    return channels > 1 and filters[0] == channels and filters[1] == 1
+    return has_own_channels(site_of(node))
 
 
 def slides_of(geometry: Geometry, shape: tuple[int, ...], kernel: tuple[int, ...], out: tuple[int, ...]) -> list[Slide]:

@@ -11,8 +11,9 @@ from fusewright.ops.opdef import Site
 from fusewright.schedules.depthwise import HALF, pads_vary, slides_of
 from fusewright.schedules.epilogue import bind_epilogue, epilogue
 from fusewright.schedules.geometry import conv_geometry
+from fusewright.schedules.sliding import Lanes, Rule, Window, channel_block
 from fusewright.schedules.task import Lowered, Task
-from fusewright.schedules.window import Lanes, Rule, Window, channel_block, emit_window
+from fusewright.schedules.window import emit_window
 
 
 def lowest(dtype: str) -> int | float:

@@ -21,10 +21,10 @@ from fusewright.schedules.depthwise import ChannelConvolution, convolve_channels
 from fusewright.schedules.filters import Filters
 from fusewright.schedules.geometry import Geometry
 from fusewright.schedules.product import Place
+from fusewright.schedules.sliding import Slide
 from fusewright.schedules.task import Lowered, Task
 from fusewright.schedules.tile import in_halves
 from fusewright.schedules.upscale import lower_upscale, upscales
-from fusewright.schedules.window import Slide
 
 
 @dataclass(frozen=True)
