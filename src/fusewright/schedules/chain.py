@@ -28,9 +28,10 @@ from fusewright.schedules.depthwise import (
 from fusewright.schedules.epilogue import Results, bind_epilogue
 from fusewright.schedules.filters import Filters
 from fusewright.schedules.geometry import conv_geometry
+from fusewright.schedules.normal_form import Loop, Product
 from fusewright.schedules.paired import EXTRA_ROWS, Paired, even_tile, exact_enough, lines_of, paired, use_pairs
 from fusewright.schedules.pointwise import merge_axes
-from fusewright.schedules.product import Loop, Product, emit_rows
+from fusewright.schedules.product import emit_rows
 from fusewright.schedules.sliding import Slide
 from fusewright.schedules.task import Lowered, Operand, Strides, Task
 from fusewright.schedules.tile import HALVES_COST, TileShape, in_halves, pick_tile

@@ -11,10 +11,11 @@ from fusewright.graph.group import dtype_of, elements, shape_of
 from fusewright.kernel.expr import SIZES, Expr, arg, index
 from fusewright.kernel.tensor import Anchor, Index, Moved, Source, Tensor
 from fusewright.schedules.epilogue import bind_epilogue, epilogue
+from fusewright.schedules.normal_form import Loop, Product
 from fusewright.schedules.pack import ORDERS, emit_pack
 from fusewright.schedules.paired import EXTRA_ROWS, lines_of, pick_paired, use_pairs
 from fusewright.schedules.pointwise import Axis, aligned_strides, emit_loops, memory_order, merge_axes
-from fusewright.schedules.product import Loop, Product, emit_product
+from fusewright.schedules.product import emit_product
 from fusewright.schedules.task import Lowered, Operand, Pack, Strides, Task, Temp
 from fusewright.schedules.tile import TileShape, pick_tile
 

@@ -18,9 +18,9 @@ from fusewright.schedules.depthwise import is_depthwise, lower_depthwise
 from fusewright.schedules.epilogue import bias_along, epilogue
 from fusewright.schedules.filters import Filters
 from fusewright.schedules.geometry import conv_geometry
+from fusewright.schedules.normal_form import Loop, Product, Tap
 from fusewright.schedules.paired_conv import pairs
 from fusewright.schedules.pointwise import Axis, merge_axes
-from fusewright.schedules.product import Loop, Product, Tap
 from fusewright.schedules.prologue import left_side, pixel_staging
 from fusewright.schedules.staging import conv_staging
 from fusewright.schedules.task import Lowered, Task, Way

@@ -14,7 +14,8 @@ from fusewright.kernel.tensor import Tensor
 from fusewright.schedules.epilogue import bind_epilogue
 from fusewright.schedules.filters import Filters
 from fusewright.schedules.geometry import Geometry
-from fusewright.schedules.product import Place, Product, emit_product
+from fusewright.schedules.normal_form import Place, Product
+from fusewright.schedules.product import emit_product
 from fusewright.schedules.prologue import LeftSide
 from fusewright.schedules.task import Lowered, Operand, Task
 

@@ -25,8 +25,8 @@ import numpy as np
 from fusewright.kernel.expr import SIZES, Buffer, Expr, Load, Op, arg, index, known, minimum
 from fusewright.kernel.loops import CallC, Kernel
 from fusewright.schedules.choice import Option
+from fusewright.schedules.normal_form import Loop, Product, Staging
 from fusewright.schedules.pack import PIECE, STEPS, pairs_of, scales_of
-from fusewright.schedules.product import Loop, Product, Staging
 from fusewright.schedules.task import Task
 from fusewright.schedules.tile import Left, Right, TileShape, tile_costs
 from fusewright.target.target import Target

@@ -22,9 +22,9 @@ from fusewright.kernel.vectorize import Vectorizer
 from fusewright.schedules.contract import NO_LOOP, epilogue_walks, operand_walks
 from fusewright.schedules.convolution import Convolution, loop_taps, lower_product
 from fusewright.schedules.epilogue import bias_along, epilogue
+from fusewright.schedules.normal_form import Loop, Product
 from fusewright.schedules.paired import EXTRA_ROWS, Paired, exact_enough, lines_of, option, paired, use_pairs
 from fusewright.schedules.pointwise import Axis, merge_axes
-from fusewright.schedules.product import Loop, Product
 from fusewright.schedules.prologue import LeftSide, left_side
 from fusewright.schedules.task import Lowered, Strides, Task, Way
 from fusewright.schedules.windows import can_overlap, window_cycles, windows

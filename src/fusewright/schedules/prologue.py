@@ -12,7 +12,7 @@ from fusewright.kernel.expr import Buffer, Expr, index
 from fusewright.kernel.loops import Kernel
 from fusewright.kernel.tensor import Source, Tensor, walk
 from fusewright.kernel.vectorize import Vectorizer
-from fusewright.schedules.product import Product, Staging
+from fusewright.schedules.normal_form import Product, Staging
 from fusewright.schedules.task import Operand, Strides, Task
 
 

@@ -16,8 +16,9 @@ from fusewright.kernel.expr import SIZES, Expr, index
 from fusewright.kernel.tensor import Anchor, Source
 from fusewright.schedules.cells import GATES, activation_keys, directions_of, make_activation
 from fusewright.schedules.contract import NO_LOOP, copied, packed_matrix
+from fusewright.schedules.normal_form import Loop, Product
 from fusewright.schedules.pack import emit_pack, pack_matrix
-from fusewright.schedules.product import Loop, Product, emit_product
+from fusewright.schedules.product import emit_product
 from fusewright.schedules.recurrence import Recurrence, Shape
 from fusewright.schedules.task import Lowered, Operand, Pack, Task, Temp
 from fusewright.schedules.tile import choose_tile

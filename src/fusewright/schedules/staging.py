@@ -10,7 +10,7 @@ from fusewright.kernel.loops import Kernel
 from fusewright.kernel.tensor import Source, Tensor
 from fusewright.kernel.vectorize import Vectorizer
 from fusewright.schedules.geometry import Geometry
-from fusewright.schedules.product import Product, Staging
+from fusewright.schedules.normal_form import Product, Staging
 from fusewright.schedules.task import Strides
 
 INTERLEAVED = 4  # channels that are spelled out in the loop over pixels: the C compiler interleaves their vectors

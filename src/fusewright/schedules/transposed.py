@@ -20,7 +20,7 @@ from fusewright.schedules.convolution import Convolution
 from fusewright.schedules.depthwise import ChannelConvolution, convolve_channels
 from fusewright.schedules.filters import Filters
 from fusewright.schedules.geometry import Geometry
-from fusewright.schedules.product import Place
+from fusewright.schedules.normal_form import Place
 from fusewright.schedules.sliding import Slide
 from fusewright.schedules.task import Lowered, Task
 from fusewright.schedules.tile import in_halves

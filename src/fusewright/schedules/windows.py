@@ -17,8 +17,8 @@ from fusewright.kernel.loops import CallC, Kernel
 from fusewright.kernel.tensor import Source
 from fusewright.kernel.vectorize import Vectorizer
 from fusewright.schedules.convolution import Convolution, loop_taps
+from fusewright.schedules.normal_form import Product
 from fusewright.schedules.paired import Overlapping
-from fusewright.schedules.product import Product
 from fusewright.schedules.prologue import LeftSide
 from fusewright.schedules.task import Strides
 from fusewright.schedules.window import ceil_div

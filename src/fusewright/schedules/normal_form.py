@@ -1,0 +1,84 @@
+"""out[outer, y, x, n] = sum over taps and k of a[...] * b[...]: what a matmul or a convolution is to `product`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from fusewright.kernel.expr import Buffer, Expr
+from fusewright.kernel.loops import Kernel
+from fusewright.kernel.tensor import Anchor, Source
+from fusewright.schedules.epilogue import Results
+from fusewright.schedules.tile import TileShape, emit_tile
+
+Place = tuple[Expr, ...]  # an index of the result, by logical dimension
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A loop over rows of the result: extent, the logical dimension it drives, and the steps of both sides."""
+
+    extent: int
+    dim: int
+    left: int = 0
+    right: int = 0
+
+
+@dataclass(frozen=True)
+class Tap:
+    """A reduction loop outside of k (a filter's row): extent, and the step of the left side."""
+
+    extent: int
+    left: int
+
+
+@dataclass(frozen=True)
+class Staging:
+    """How the left side of a block is brought into scratch: strides there, elements for each row y, rows around.
+
+    `fill(kernel, scratch, outer, y0, y1)` emits the copy; `rows(count)` gives the scratch rows that `count` rows need.
+    """
+
+    fill: Callable[[Kernel, Buffer, Sequence[Expr], Expr, Expr], None]
+    y_step: Expr
+    x_step: Expr
+    tap_steps: tuple[Expr, ...]
+    elements_for: Callable[[int], int]
+    by_x: bool = False  # whether a block may be a part of x, where there is no y
+    row_step: int | None = None  # from one row of a tile to the next, where that is not `x_step`
+
+
+@dataclass
+class Product:
+    """The normal form; `n` is the extent of the columns and `n_dim` their logical dimension (-1: none, one column).
+
+    `right_at(outer indices, panel start)` gives the position of a panel; `right_step` the step for each k.
+    `fixed` tells that extents and strides may be spelled into the kernel.
+    """
+
+    dtype: str
+    outer: list[Loop]
+    y: Loop
+    x: Loop
+    taps: list[Tap]
+    k: int
+    n: int
+    n_dim: int
+    rank: int
+    left: Source
+    tile: TileShape
+    right: Buffer
+    right_at: Callable[[Sequence[Expr], Expr], Expr]
+    right_step: Expr
+    right_partial: bool
+    fixed: bool
+    k_fixed: bool
+    n_fixed: bool
+    threads: int
+    l2_bytes: int
+    anchor: Anchor
+    staging: Staging | None = None
+    results: Results = field(default_factory=lambda: Results([], []))
+    scratch_bytes: int = 0
+    inner: Callable[..., None] = emit_tile  # what a tile does along k, and to what it has summed up
+    place: Callable[[Place], Place] | None = None  # where an index of the loops lies in the result, if elsewhere
