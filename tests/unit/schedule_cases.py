@@ -43,6 +43,19 @@ def conv(
     return Case(nodes, x, constants=constants, layout=layout, reference="onnxruntime")
 
 
+def with_means(channels: int, size: int, filter_size: int, stride: int = 1, layout: str = "last") -> Case:
+    """A depthwise convolution, x sigmoid(x), and the means of its rows."""
+    nodes = [
+        node("Conv", ["x", "w", "b"], ["t"], pads=[filter_size // 2] * 4, strides=[stride] * 2, group=channels),
+        node("Sigmoid", ["t"], ["s"]),
+        node("Mul", ["t", "s"], ["y"]),
+        node("ReduceMean", ["y", "axes"], ["m"]),
+    ]
+    constants = {"w": floats(channels, 1, filter_size, filter_size), "b": floats(channels), "axes": np.array([3])}
+    x = {"x": floats(2, channels, size, size)}
+    return Case(nodes, x, ("y", "m"), constants, layout, reference="onnxruntime")
+
+
 def computed_filters() -> Case:
     feeds = {"x": floats(1, 32, 14, 14), "w": floats(48, 32, 3, 3)}
     made = node("Conv", ["x", "w"], ["y"], pads=[1] * 4)
@@ -83,6 +96,9 @@ PRODUCTS: dict[str, Callable[[], Case]] = {
     "depthwise_7x7": partial(conv, 96, 96, 14, 7, group=96),
     "depthwise_two_filters_a_channel": partial(conv, 32, 64, 14, 3, group=32),
     "depthwise_channels_first": partial(conv, 32, 32, 28, 3, group=32, layout="first"),
+    "depthwise_with_means": partial(with_means, 96, 28, 3),
+    "depthwise_5x5_strided_with_means": partial(with_means, 100, 15, 5, stride=2),
+    "depthwise_with_means_channels_first": partial(with_means, 32, 14, 3, layout="first"),
     "depthwise_1d": partial(conv, 64, 64, 100, 3, group=64, rank=1),
     "transposed": partial(transposed, 64, 48, 2, 2),
     "transposed_overlapping": partial(transposed, 32, 48, 3, 2),

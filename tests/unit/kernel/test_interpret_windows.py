@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from kernel_cases import TARGETS, Case, check, extents, floats, layouts, node, widths
+from schedule_cases import with_means
 
 from fusewright.target.target import Target
 from fusewright.target.x86 import AVX2, AVX512
@@ -215,3 +216,16 @@ def test_transposed_convolution(target: Target, open_extents: bool, layout: str,
     constants = {"w": floats(*filters, seed=1)}
     case = Case(nodes, {"x": floats(*shape)}, constants=constants, layout=layout, reference="onnxruntime")
     check(case, target, open_extents=open_extents)
+
+
+@widths
+@extents
+@layouts
+@pytest.mark.parametrize(
+    "channels, size, filter_size, stride", [(17, 5, 3, 1), (3, 1, 3, 1), (16, 9, 5, 2), (5, 19, 3, 1)]
+)
+def test_means_of_rows(
+    channels: int, size: int, filter_size: int, stride: int, layout: str, open_extents: bool, target: Target
+) -> None:
+    """Added up tile by tile, beside the rows."""
+    check(with_means(channels, size, filter_size, stride, layout), target, open_extents=open_extents)
