@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx_ir as ir
+import onnxruntime
 import pytest
 from onnx.reference import ReferenceEvaluator
 from test_chains import expected, input_of
@@ -84,6 +85,27 @@ def test_open_extents() -> None:
     for height, width in ((14, 14), (3, 40), (1, 1), (9, 17)):
         x = np.random.default_rng(height).standard_normal((1, 32, height, width)).astype(np.float32)
         np.testing.assert_allclose(session.run(None, {"x": x})[0], expected(model, x), rtol=2e-5, atol=2e-6)
+
+
+def test_readers_of_means_and_of_sums() -> None:
+    """A mean of the sums themselves, to which a reader in the kernel adds; and of rows of one element, read at once."""
+    weights = "<float[20,1,3,3] w, float[20,1,1] b, int64[1] last = {-1}>"
+    conv = "c = Conv<group=20, pads=[1,1,1,1]>(x, w)"
+    for width, body in (
+        (9, "y = Add(c, b) z = GlobalAveragePool(c)"),
+        (1, "y = Neg(c) m = ReduceMean(y, last) z = Exp(m)"),
+    ):
+        model = parse_model(
+            f"g (float[1,20,6,{width}] x) => (float[n,c,h,w] y, float[i,j,k,l] z) {weights} {{ {conv} {body} }}"
+        )
+        x = input_of(model)
+        session = onnxruntime.InferenceSession(
+            ir.to_proto(model).SerializeToString(), providers=["CPUExecutionProvider"]
+        )
+        for got, wanted in zip(
+            fw.compile(model, threads=2).run(None, {"x": x}), session.run(None, {"x": x}), strict=True
+        ):
+            np.testing.assert_allclose(got, wanted, rtol=2e-5, atol=2e-6)
 
 
 @pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])

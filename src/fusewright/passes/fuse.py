@@ -197,6 +197,8 @@ class Grouper:
         kind, loops = self.ops[node].kind, growth.loops
         if kind is Kind.REDUCTION and self.takes_means(growth, node):
             return self.refuse_operands(growth, node)
+        if any(self.is_mean_of_row(growth, v) for v in node.inputs):
+            return "it reads the means of rows, which are known behind these alone"
         if kind is Kind.REDUCTION and growth.kind is Kind.REDUCTION:
             if not self.same_reduction(growth, node):
                 return "it reduces other elements, or over other axes"
@@ -227,6 +229,13 @@ class Grouper:
         along = self.axes(node) == (len(rows) - 1,) and shape_of(node.outputs[0]) == rows
         fits = shape_of(source) == growth.loops.full and elements(rows) > 0 and dtype_of(source) in VECTOR_FLOATS
         return along and fits and self.is_needed_besides(source, growth, node) and rule(site_of(growth.anchor))
+
+    def is_mean_of_row(self, growth: Growth, value: ir.Value | None) -> bool:
+        """Whether it is what a group took because of `takes_means`."""
+        node = None if value is None else value.producer()
+        if node is None or node not in growth:
+            return False
+        return self.ops[growth.anchor].row_means is not None and self.ops[node].mean
 
     def is_needed_besides(self, value: ir.Value, growth: Growth, node: ir.Node) -> bool:
         """Whether something outside of the group reads `value` beside `node`, so that the kernel stores it."""

@@ -46,6 +46,11 @@ class Results:
             tensor.forget()
         return all(vectorizable(v) for v in values)
 
+    @property
+    def read(self) -> list[Tensor]:
+        """What is stored, or averaged."""
+        return [tensor for tensor, _, _ in (*self.tensors, *self.means)]
+
     def read_at(self, first: int) -> tuple[int, ...]:
         """Positions of what the epilogue reads among a call's operands, of which the first is at `first`; none where
         it reads elsewhere than at the place it writes."""
@@ -58,7 +63,7 @@ class Results:
         """Write all outputs at `place`, where each anchor (or what stands for it) has this value; `lanes` is None for
         one element. Returns the elements there of what means are taken of."""
         if self.changing is None:
-            self.changing = above([tensor for tensor, _, _ in self.tensors], [anchor for anchor, _ in values])
+            self.changing = above(self.read, [anchor for anchor, _ in values])
         for tensor in self.changing:
             tensor.forget()
         for anchor, value in values:
@@ -99,7 +104,7 @@ def above(roots: Sequence[Tensor], anchors: Sequence[Tensor]) -> list[Tensor]:
 def sum_along(results: Results, anchor: Anchor, dim: int) -> tuple[Tensor, Tensor | None]:
     """The sum of the anchor and of a tensor that varies along `dim` alone (a bias), and that tensor, if nothing else
     reads the anchor: its accumulators can begin with the latter. Else the anchor, and None."""
-    roots = [tensor for tensor, _, _ in results.tensors]
+    roots = results.read
     readers = [t for t in walk(*roots) if any(i is anchor for i in t.inputs())]
     if len(readers) != 1 or any(t is anchor for t in roots):
         return anchor, None
