@@ -14,7 +14,7 @@ from fusewright.frontend.onnx import load as load_onnx
 from fusewright.graph.blockers import ValueDependentError
 from fusewright.graph.decisions import Log
 from fusewright.graph.fates import origins
-from fusewright.passes.pipeline import bind, optimize
+from fusewright.passes.pipeline import bind, prepare
 from fusewright.planning import ModelPlanning
 from fusewright.runtime.build import Progress
 from fusewright.session import Session
@@ -57,7 +57,7 @@ def compile(
     count = threads or settings().threads
     measured = known(chosen, count, log)
     planner = ModelPlanning(
-        optimize(loaded, log), chosen, count, progress=progress, log=log, nodes=nodes, measured=measured,
+        prepare(loaded, log), chosen, count, progress=progress, log=log, nodes=nodes, measured=measured,
         error_limit=settings().winograd,
     )
     session = Session(planner.inputs, planner.outputs, chosen, planner.threads, name, planner)

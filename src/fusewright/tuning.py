@@ -11,7 +11,7 @@ import numpy as np
 import onnx_ir as ir
 
 from fusewright.errors import InternalError, UserError
-from fusewright.passes.pipeline import optimize
+from fusewright.passes.pipeline import prepare
 from fusewright.plan.weights import WeightStore, private_memory
 from fusewright.planning import ModelPlanning
 from fusewright.session import Ready, Session, numpy_dtype
@@ -74,7 +74,7 @@ def tune_model(
     found = Database({here(target, threads): {}})
     found.merge(read_or_new(file))
     write(file, found)  # whether this can be done at all shows before the work
-    smaller = optimize(model)
+    smaller = prepare(model)
     weights = WeightStore()  # one for all variants: what they pack alike is there once
     addresses: dict[str, int] = {}
 

@@ -17,7 +17,7 @@ from fusewright.graph.equivalence import compare, random_inputs
 from fusewright.graph.text import parse_model
 from fusewright.passes.base import Pass, Repeat, run_passes
 from fusewright.passes.bind_shapes import BindShapes
-from fusewright.passes.pipeline import OPTIMIZE, SPECIALIZE, optimize, specialize
+from fusewright.passes.pipeline import OPTIMIZE, PREPARE, SPECIALIZE, optimize, specialize
 
 # A mask built from token counts, heads split by reshaping to computed shapes: how exporters write attention.
 ATTENTION = """g (float[B,T,8] x, int64[B,T] mask) => (float[B,T,8] y)
@@ -116,7 +116,7 @@ def test_valid_and_the_same_after_every_single_pass(name: str) -> None:
     bound = shallow_copy(original)
     BindShapes(shapes).run(bound, Log())
     inputs = random_inputs(bound)
-    for step in (*flat(OPTIMIZE), BindShapes(shapes), *flat(SPECIALIZE)):
+    for step in (*flat(OPTIMIZE), *flat(PREPARE), BindShapes(shapes), *flat(SPECIALIZE)):
         run_passes(model, (step,), Log())
         onnx.checker.check_model(ir.to_proto(model), full_check=True)
         assert compare(original, model, inputs) < 1e-5, step.name

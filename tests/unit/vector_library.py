@@ -44,6 +44,7 @@ UNARY_F32 = (
     "exp",
     "sigmoid",
     "silu",
+    "silu_log2",
     "tanh",
     "erf",
     "log",

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+
 FLOATS = frozenset({"f32", "f64", "f16", "bf16"})
 SIGNED = frozenset({"i8", "i16", "i32", "i64"})
 UNSIGNED = frozenset({"u8", "u16", "u32", "u64"})
@@ -20,6 +22,7 @@ SIZES = {
     "bool": 1, "i8": 1, "u8": 1, "i16": 2, "u16": 2, "f16": 2, "bf16": 2,
     "i32": 4, "u32": 4, "f32": 4, "i64": 8, "u64": 8, "f64": 8,
 }  # fmt: skip
+MINUS_LN2 = float(np.float32(-math.log(2)))
 COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "isnan", "isinf"})
 
 
@@ -212,9 +215,18 @@ def binary(name: str, a: Number, b: Number) -> Expr:
     if name == "mul" and a.dtype == "f32":
         for x, gate in ((a, b), (b, a)):
             if isinstance(gate, Op) and gate.name == "sigmoid" and gate.args[0] is x:
-                return op("silu", x)
+                return _silu(x)
     dtype = "bool" if name in COMPARISONS else a.dtype
     return Op(dtype, a.vec or b.vec, name, (a, b))
+
+
+def _silu(x: Expr) -> Expr:
+    """x sigmoid(x); of -ln2 z, whose e^-x is 2^z, it is one function of z."""
+    if isinstance(x, Op) and x.name == "mul":
+        for z, factor in (x.args, x.args[::-1]):
+            if is_const(factor, MINUS_LN2):
+                return op("silu_log2", z)
+    return op("silu", x)
 
 
 def op(name: str, *args: Expr) -> Expr:

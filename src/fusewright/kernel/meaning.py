@@ -15,7 +15,7 @@ import ml_dtypes
 import numpy as np
 
 from fusewright.errors import InternalError
-from fusewright.kernel.expr import FLOATS
+from fusewright.kernel.expr import FLOATS, MINUS_LN2
 
 Meaning = Callable[..., Any]
 
@@ -88,6 +88,7 @@ ANY: Mapping[str, Meaning] = {
     "sqrt": np.sqrt, "rsqrt": lambda x: 1 / np.sqrt(x), "recip": lambda x: 1 / x, "pow": np.power,
     "exp": np.exp, "exp_low": np.exp, "expm1": np.expm1, "log": np.log, "log1p": np.log1p, "erf": _erf,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "silu": lambda x: x / (1 + np.exp(-x)),
+    "silu_log2": lambda x: x * MINUS_LN2 / (1 + np.exp2(x)),
     "softplus": lambda x: np.logaddexp(np.zeros_like(x), x),
     "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan,
     "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,

@@ -1,4 +1,4 @@
-"""In which order do passes run? Two flat lists: one for each model, one for each set of input shapes."""
+"""In which order do passes run? Flat lists: two for each model, one for each set of input shapes."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from fusewright.passes.merge_views import MergeViews
 from fusewright.passes.remove_dead import RemoveDead
 from fusewright.passes.remove_no_ops import RemoveNoOps
 from fusewright.passes.scale_after import ScaleAfter
+from fusewright.passes.scale_for_powers import ScaleForPowers
 from fusewright.passes.sink_views import SinkViews
 from fusewright.passes.slice_gathers import SliceGathers
 from fusewright.passes.widen_half import WidenHalf
@@ -55,6 +56,17 @@ def optimize(model: ir.Model, log: Log | None = None) -> ir.Model:
     """A smaller model that computes the same for every input shape; `model` is left as it was."""
     result = shallow_copy(model)
     run_passes(result, OPTIMIZE, log or Log())
+    return result
+
+
+PREPARE: tuple[Pass, ...] = (ScaleForPowers(),)
+"""Behind OPTIMIZE, once a model, for kernels that Fusewright makes: other engines gain nothing by it."""
+
+
+def prepare(model: ir.Model, log: Log | None = None) -> ir.Model:
+    """What `optimize` makes of the model, as kernels want it."""
+    result = optimize(model, log)
+    run_passes(result, PREPARE, log or Log())
     return result
 
 

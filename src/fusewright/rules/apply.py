@@ -113,10 +113,12 @@ class _Walk:
         ir.convenience.replace_nodes_and_values(
             graph, node, [], delta.new_nodes, delta.match.outputs, delta.new_outputs
         )
-        for old in delta.match.nodes:  # the root comes first: readers before what they read
-            if not any(output.uses() or output.is_graph_output() for output in old.outputs):
-                graph.remove(old, safe=True)
-            elif old.name in [new.name for new in delta.new_nodes]:
+        left = list(delta.match.nodes)
+        while unread := [old for old in left if not any(v.uses() or v.is_graph_output() for v in old.outputs)]:
+            graph.remove(unread, safe=True)
+            left = [old for old in left if old not in unread]
+        for old in left:
+            if old.name in [new.name for new in delta.new_nodes]:
                 old.name = None
         self.log.made(one.what, where)
         return True

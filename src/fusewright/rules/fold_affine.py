@@ -13,6 +13,7 @@ import numpy as np
 import onnx_ir as ir
 
 from fusewright.rules.affine import (
+    Folded,
     Host,
     Refusal,
     affine_of,
@@ -54,14 +55,18 @@ def _kebab(op_type: str) -> str:
     return "batch-norm" if op_type == "BatchNormalization" else op_type.lower()
 
 
+def product_pattern(op: Any, kind: str, x: Any, b: Any) -> Any:
+    """A product of HOSTS, named `host`: of x and weights, and of a bias b if that is a node of its own."""
+    if kind == "MatMul+bias":
+        return op.Add(op.MatMul(x, _allow_other_inputs=True), b, _outputs=["host"])
+    if kind == "bias+MatMul":
+        return op.Add(b, op.MatMul(x, _allow_other_inputs=True), _outputs=["host"])
+    return getattr(op, kind)(x, _allow_other_inputs=True, _outputs=["host"])
+
+
 def _pattern(kind: str, consumer: str, product_first: bool) -> Callable[..., Any]:
     def pattern(op: Any, x: Any, b: Any, c: Any) -> Any:
-        if kind == "MatMul+bias":
-            host = op.Add(op.MatMul(x, _allow_other_inputs=True), b, _outputs=["host"])
-        elif kind == "bias+MatMul":
-            host = op.Add(b, op.MatMul(x, _allow_other_inputs=True), _outputs=["host"])
-        else:
-            host = getattr(op, kind)(x, _allow_other_inputs=True, _outputs=["host"])
+        host = product_pattern(op, kind, x, b)
         if consumer == "BatchNormalization":
             return op.BatchNormalization(host, _allow_other_inputs=True, _outputs=["root"])
         operands = (host, c) if product_first else (c, host)
@@ -84,25 +89,30 @@ def _replacement(describe: Callable[[ir.Node], Host]) -> Callable[..., Any]:
             folded = fold(told, *affine_of(consumer, c, told))
         except Refusal as refusal:
             return refuse(str(refusal))
-        old_weight, old_bias = told.node.inputs[1], input_at(told.node, 2)
-        weight = old_weight
-        if folded.weight is not None:
-            weight = op.initializer(ir.tensor(folded.weight), name=_folded(old_weight))
-        attributes = dict(told.node.attributes)
-        attributes.pop("beta", None)  # the new bias holds it
-        inputs = [x, weight]
-        if folded.bias is not None:
-            name = f"{old_weight and old_weight.name}_bias" if old_bias is None else _folded(old_bias)
-            bias = op.initializer(ir.tensor(folded.bias), name=name)
-            if told.node.op_type != "MatMul":
-                inputs.append(bias)
-        y = getattr(op, told.node.op_type)(*inputs, **attributes)
-        if folded.bias is not None and told.node.op_type == "MatMul":
-            y.type, y.shape = root.type, root.shape
-            y = op.Add(y, bias)
-        return y
+        return product_again(op, x, told, folded, root)
 
     return replace
+
+
+def product_again(op: Any, x: ir.Value, told: Host, folded: Folded, result: ir.Value) -> Any:
+    """The product with its folded weights; `result` has the type and the shape of what it gives."""
+    old_weight, old_bias = told.node.inputs[1], input_at(told.node, 2)
+    weight = old_weight
+    if folded.weight is not None:
+        weight = op.initializer(ir.tensor(folded.weight), name=_folded(old_weight))
+    attributes = dict(told.node.attributes)
+    attributes.pop("beta", None)  # the new bias holds it
+    inputs = [x, weight]
+    if folded.bias is not None:
+        name = f"{old_weight and old_weight.name}_bias" if old_bias is None else _folded(old_bias)
+        bias = op.initializer(ir.tensor(folded.bias), name=name)
+        if told.node.op_type != "MatMul":
+            inputs.append(bias)
+    y = getattr(op, told.node.op_type)(*inputs, **attributes)
+    if folded.bias is not None and told.node.op_type == "MatMul":
+        y.type, y.shape = result.type, result.shape
+        y = op.Add(y, bias)
+    return y
 
 
 def _folded(value: ir.Value | None) -> str:

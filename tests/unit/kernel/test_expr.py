@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusewright.kernel.expr import (
+    MINUS_LN2,
     Arg,
     Const,
     Expr,
@@ -133,6 +135,9 @@ def test_a_float_times_its_sigmoid_is_one_function() -> None:
         (x * op("sigmoid", x), "silu"),
         (op("sigmoid", x) * x, "silu"),
         (y * op("sigmoid", x), "mul"),
+        ((scaled := y * -math.log(2)) * op("sigmoid", scaled), "silu"),  # not the float32
+        ((scaled := y * MINUS_LN2) * op("sigmoid", scaled), "silu_log2"),
+        (op("sigmoid", scaled) * scaled, "silu_log2"),
         (half * op("sigmoid", half), "mul"),  # rounded twice
     ):
         assert isinstance(product, Op)

@@ -23,6 +23,7 @@ FW_LIBM(FWS_MATH_f64)
 FWS_LANE(exp_low, f32, float)
 FWS_LANE(sigmoid, f32, float)
 FWS_LANE(silu, f32, float)
+FWS_LANE(silu_log2, f32, float)
 FWS_LANE(softplus, f32, float)
 FW_FN double fws_exp_low_f64(double x) { return __builtin_exp(x); }
 FW_FN double fws_sigmoid_f64(double x) { return 1 / (1 + fws_exp_f64(-x)); }
