@@ -127,18 +127,35 @@ def test_error_is_what_is_promised(kind: str, weights: str) -> None:
         assert error < 2 * relative_error(k), k
 
 
-def test_rows_of_zeros_give_the_bias() -> None:
-    x, bias = normal(25, 100), normal(33, seed=3)
+LONG = 330
+"""A row that is staged in one pass, by the size of 64 of its elements."""
+of_both = pytest.mark.parametrize("k", [100, LONG])
+
+
+@of_both
+def test_rows_of_zeros_give_the_bias(k: int) -> None:
+    x, bias = normal(25, k), normal(33, seed=3)
     x[3:9] = 0
-    y = product(x, normal(100, 33, seed=1), bias=bias)
+    y = product(x, normal(k, 33, seed=1), bias=bias)
     np.testing.assert_array_equal(y[3:9], np.broadcast_to(bias, (6, 33)))
     assert (y[[0, 24]] != bias).all()
 
 
 @pytest.mark.parametrize("size", [4e37, 1e30, 1e18, 1e-18, 1e-30, 1e-38])
-def test_rows_of_every_size(size: float) -> None:
-    x, w = normal(25, 100), normal(100, 33, seed=1) / np.float32(100)
+@of_both
+def test_rows_of_every_size(size: float, k: int) -> None:
+    x, w = normal(25, k), normal(k, 33, seed=1) / np.float32(k)
     x[::3] *= np.float32(size)
+    wanted = x.astype(np.float64) @ w
+    error = np.abs(product(x, w) - wanted).max(axis=1) / np.sqrt(np.mean(wanted**2, axis=1))
+    assert error.max() < 4e-6
+
+
+@pytest.mark.parametrize("size", [0, 1e-30, 1e-3, 0.1, 10, 1e3, 1e18])
+@pytest.mark.parametrize("period", [2, 16, 64, 160])
+def test_rows_of_which_parts_are_of_another_size(size: float, period: int) -> None:
+    x, w = normal(25, LONG), normal(LONG, 33, seed=1)
+    x[:, np.arange(LONG) // period % 2 == 0] *= np.float32(size)
     wanted = x.astype(np.float64) @ w
     error = np.abs(product(x, w) - wanted).max(axis=1) / np.sqrt(np.mean(wanted**2, axis=1))
     assert error.max() < 4e-6
@@ -155,8 +172,9 @@ def test_columns_of_every_size(size: float) -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("place", [0, 15, 16, 47, 48, 99])
-def test_what_is_not_finite_stays_in_its_row(value: float, place: int) -> None:
-    x, w = normal(25, 100), normal(100, 33, seed=1)
+@of_both
+def test_what_is_not_finite_stays_in_its_row(value: float, place: int, k: int) -> None:
+    x, w = normal(25, k), normal(k, 33, seed=1)
     clean = product(x, w)
     x[17, place] = value
     y = product(x, w)
@@ -187,3 +205,18 @@ def test_a_limit_of_errors_counts_for_pairs(monkeypatch: pytest.MonkeyPatch) -> 
     assert (compiled(two_products(64))[1], compiled(two_products(65))[1]) == (2, 0)
     monkeypatch.setenv("FUSEWRIGHT_WINOGRAD", "off")
     assert compiled(two_products(6))[1] == 0
+
+
+@pytest.mark.parametrize("ci", [59, LONG])
+def test_channels_that_are_multiplied(ci: int) -> None:
+    graph = Graph()
+    x = graph.input(graph.normal(1, 8, 14, 14))
+    wide = graph.node("Relu", graph.node("Conv", x, graph.weight(graph.normal(ci, 8, 1, 1)))[0])[0]
+    means = graph.node("GlobalAveragePool", wide)[0]
+    factors = graph.node("Relu", graph.node("Conv", means, graph.weight(graph.normal(ci, ci, 1, 1)))[0])[0]  # some are 0
+    gated = graph.node("Mul", wide, factors)[0]
+    graph.output(graph.node("Conv", gated, graph.weight(graph.normal(24, ci, 1, 1)))[0], 4)
+    session, _ = compiled(graph)
+    plan = session.programs[0].plan
+    assert plan is not None and any("fw_balance_scaled_f32" in text for text in plan.sources.values())
+    check(graph, 1)

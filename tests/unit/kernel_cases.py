@@ -211,6 +211,7 @@ def functions(lanes: int) -> dict[str, Callable[..., None]]:
         "fw_transpose_f32": partial(transpose, lanes),
         "fw_columns_f32": columns,
         "fw_balance_f32": balance,
+        "fw_balance_scaled_f32": balance_scaled,
         "fw_prefetch_l1_f32": lambda source, at, count: None,
         "fw_prefetch_l2_f32": lambda source, at, count: None,
     }
@@ -251,6 +252,11 @@ def balance(source: Array, at: int, k: int, target: Array, place: int, step: int
         target[place + piece // PIECE * step :][: len(steps)] = steps
     for i, value in enumerate((before, 1 / scale), start=k):
         target[place + i // PIECE * step + i % PIECE] = value
+
+
+def balance_scaled(source: Array, at: int, factors: Array, k: int, target: Array, place: int, step: int) -> None:
+    """What `fw_balance_scaled_f32` of csrc/fw_algorithms.h does."""
+    balance(source[at : at + k] * factors[:k], 0, k, target, place, step)
 
 
 def floats(*shape: int, seed: int = 0) -> Array:

@@ -55,7 +55,7 @@ def adding(target: Target) -> Target:
 
 
 def in_pairs(kernels: Iterable[Lowered]) -> bool:
-    return any("fw_balance_f32" in print_kernel(lowered.kernel).text for lowered in kernels)
+    return any("fw_balance_" in print_kernel(lowered.kernel).text for lowered in kernels)
 
 
 def matmul(rows: int, k: int, columns: int) -> Case:
@@ -95,6 +95,13 @@ def gated(x: Sequence[int], w: Sequence[int], layout: str = "last", **attributes
     return Case(nodes, feeds, constants=constants, layout=layout, anchor=2, reference="onnxruntime")
 
 
+def scaled(x: Sequence[int], w: Sequence[int], layout: str = "last", **attributes: Any) -> Case:
+    """A convolution of channels that are multiplied, as squeeze-and-excite does it."""
+    nodes = [node("Mul", ["x", "s"], ["t"]), node("Conv", ["t", "w"], ["y"], **attributes)]
+    feeds = {"x": floats(*x), "s": floats(1, x[1], *(1 for _ in x[2:]), seed=3)}
+    return Case(nodes, feeds, constants={"w": floats(*w, seed=1)}, layout=layout, anchor=1, reference="onnxruntime")
+
+
 WINOGRAD = {
     "small tiles": conv((1, 17, 9, 10), (35, 17, 3, 3), pads=[1, 1, 1, 1]),
     "a batch": conv((2, 50, 7, 7), (70, 50, 3, 3), pads=[1, 0, 0, 1]),
@@ -117,6 +124,11 @@ CASES = {
     "1x1 gated": gated((1, 7, 4, 3), (17, 7, 1, 1)),
     "1x1 of a batch, gated": gated((2, 9, 2, 5), (3, 9, 1, 1)),
     "1x1 gated, channels first": gated((1, 18, 3, 3), (5, 18, 1, 1), "first"),
+    "1x1 scaled": scaled((1, 59, 4, 3), (17, 59, 1, 1)),
+    "1x1 of a batch, scaled": scaled((2, 7, 2, 5), (3, 7, 1, 1)),
+    "1x1 scaled, channels first": scaled((1, 7, 3, 3), (5, 7, 1, 1), "first"),
+    "1x1 scaled and strided": scaled((1, 8, 7, 5), (5, 8, 1, 1), strides=[2, 2]),
+    "3x3 scaled": scaled((1, 3, 4, 4), (5, 3, 3, 3), pads=[1, 1, 1, 1]),
     "3x3 gated": gated((2, 3, 4, 4), (5, 3, 3, 3), pads=[1, 1, 1, 1]),
 }
 

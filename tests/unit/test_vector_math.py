@@ -60,12 +60,14 @@ def sigmoid(x: Array) -> Array:
 
 
 def silu_log2(x: Array) -> Array:
-    return x * -math.log(2) * sigmoid(x * -math.log(2))
+    y = x * -math.log(2)
+    return np.multiply(y, sigmoid(y))
 
 
 def far(x: Array) -> Array:
     """How far x is above 0, where results are not 0 yet."""
-    return np.clip(np.nan_to_num(x), 0, 140)
+    size: Array = np.clip(np.nan_to_num(x), 0, 140)
+    return size
 
 
 def softplus(x: Array) -> Array:

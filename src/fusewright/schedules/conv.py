@@ -13,7 +13,7 @@ from fusewright.kernel.expr import Expr, index
 from fusewright.kernel.tensor import Anchor, Source, Tensor
 from fusewright.schedules.choice import Option
 from fusewright.schedules.contract import NO_LOOP, epilogue_walks, operand_walks
-from fusewright.schedules.convolution import Convolution, lower_product
+from fusewright.schedules.convolution import Convolution, in_group, lower_product, scaled_input
 from fusewright.schedules.depthwise import is_depthwise, lower_depthwise
 from fusewright.schedules.epilogue import bias_along, epilogue
 from fusewright.schedules.filters import Filters
@@ -64,26 +64,13 @@ def lower_conv(task: Task) -> list[Lowered]:
 def with_scaled_filters(task: Task, c: Convolution) -> Convolution | None:
     """conv(x * s, w) as conv(x, w * s) for a scale s of each channel, as squeeze-and-excite gives it: filters are few
     numbers, and x is read from where it lies. None where it is another product, or too small to gain."""
-    node, f = c.x.producer(), c.filters
-    if node is None or node not in task.group.nodes or (node.domain, node.op_type) != ("", "Mul"):
+    f, scaled = c.filters, scaled_input(task, c)
+    if scaled is None or f.groups > 1 or task.array_of(f.value) is None or dtype_of(c.x) not in ("f32", "f64"):
         return None
-    if f.groups > 1 or task.array_of(f.value) is None or dtype_of(c.x) not in ("f32", "f64"):
-        return None
-    of_channels = (1, f.ci, *(1 for _ in f.taps))
-    for x, scale in (node.inputs[:2], node.inputs[1::-1]):
-        if x is None or scale is None or in_group(task, x) or in_group(task, scale):
-            continue
-        aligned = (1,) * (len(of_channels) - len(shape_of(scale))) + shape_of(scale)
-        if aligned == of_channels and shape_of(x) == shape_of(c.x):
-            few = FEWER * elements(shape_of(f.value)) < elements(shape_of(x))
-            # the kernels of open extents must not depend on those that are here
-            return replace(c, x=x, filters=replace(f, scale=scale)) if few or task.open_extents else None
-    return None
-
-
-def in_group(task: Task, value: ir.Value) -> bool:
-    """Whether the group computes it."""
-    return value.producer() in task.group.nodes
+    few = FEWER * elements(shape_of(f.value)) < elements(shape_of(c.x))
+    # the kernels of open extents must not depend on those that are here
+    x, scale = scaled
+    return replace(c, x=x, filters=replace(f, scale=scale)) if few or task.open_extents else None
 
 
 def convolve(task: Task, c: Convolution, bias: ir.Value | None) -> list[Lowered]:

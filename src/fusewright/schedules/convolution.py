@@ -34,6 +34,26 @@ class Convolution:
     place: Callable[[Place], Place] | None = None
 
 
+def in_group(task: Task, value: ir.Value) -> bool:
+    """Whether the group computes it."""
+    return value.producer() in task.group.nodes
+
+
+def scaled_input(task: Task, c: Convolution) -> tuple[ir.Value, ir.Value] | None:
+    """What the convolution reads as x * s for a scale s of each channel, where both lie in memory: x and s."""
+    node = c.x.producer()
+    if node is None or not in_group(task, c.x) or (node.domain, node.op_type) != ("", "Mul"):
+        return None
+    of_channels = (1, shape_of(c.x)[1], *(1 for _ in c.filters.taps))
+    for x, scale in (node.inputs[:2], node.inputs[1::-1]):
+        if x is None or scale is None or in_group(task, x) or in_group(task, scale):
+            continue
+        aligned = (1,) * (len(of_channels) - len(shape_of(scale))) + shape_of(scale)
+        if aligned == of_channels and shape_of(x) == shape_of(c.x):
+            return x, scale
+    return None
+
+
 def loop_taps(
     kernel: Kernel,
     c: Convolution,

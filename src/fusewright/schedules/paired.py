@@ -152,11 +152,12 @@ class Overlapping:
     elements: Callable[[int], int]
 
 
-def use_pairs(product: Product, rows: Line | Overlapping) -> None:
+def use_pairs(product: Product, rows: Line | Overlapping, factors: Buffer | None = None) -> None:
     """Make `product`, whose right side is packed by `pack_pairs`, one of this kind.
 
     `rows(kernel, outer indices, row)` tells where the row lies, with its steps along k side by side; it may emit what
-    brings it there. Scratch holds [strip][piece of k][row of the strip][PIECE], as a tile reads it.
+    brings it there. Its elements are multiplied by `factors`, if there are such. Scratch holds
+    [strip][piece of k][row of the strip][PIECE], as a tile reads it.
     """
     k, height = product.k, product.tile.rows
     row_elements = staged_elements(k)
@@ -175,8 +176,11 @@ def use_pairs(product: Product, rows: Line | Overlapping) -> None:
                     source, place = scratch, start + rows.at(row - first)
                 else:
                     source, place = rows(kernel, outer, row)
-                args = (source, place, index(k), scratch, at, index(height * PIECE))
-                kernel.emit(CallC("fw_balance_f32", args))
+                target = (index(k), scratch, at, index(height * PIECE))
+                if factors is None:
+                    kernel.emit(CallC("fw_balance_f32", (source, place, *target)))
+                else:
+                    kernel.emit(CallC("fw_balance_scaled_f32", (source, place, factors, *target)))
 
     def elements_for(count: int) -> int:
         more = rows.elements(count) if isinstance(rows, Overlapping) else 0

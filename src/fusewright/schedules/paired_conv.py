@@ -1,8 +1,9 @@
 """Convolutions as products of pairs (`schedules.paired`): a row is the window of a pixel, its channels side by side.
 
-A window that lies in memory as it is read (1x1) is scaled from there; others are gathered first, and so is what the
-kernel computes of its input. That is little beside a product with many columns. Or all that a row of the result reads
-is brought to scratch so that windows overlap there (`schedules.windows`), which channels in planes need.
+A window that lies in memory as it is read (1x1) is scaled from there, and so is one whose channels are multiplied by
+factors; others are gathered first, and so is what else the kernel computes of its input. That is little beside a
+product with many columns. Or all that a row of the result reads is brought to scratch so that windows overlap there
+(`schedules.windows`), which channels in planes need.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from fusewright.kernel.loops import Kernel
 from fusewright.kernel.tensor import Anchor, Source
 from fusewright.kernel.vectorize import Vectorizer
 from fusewright.schedules.contract import NO_LOOP, epilogue_walks, operand_walks
-from fusewright.schedules.convolution import Convolution, loop_taps, lower_product
+from fusewright.schedules.convolution import Convolution, in_group, loop_taps, lower_product, scaled_input
 from fusewright.schedules.epilogue import bias_along, epilogue
 from fusewright.schedules.normal_form import Loop, Product
 from fusewright.schedules.paired import EXTRA_ROWS, Paired, exact_enough, lines_of, option, paired, use_pairs
@@ -30,6 +31,7 @@ from fusewright.schedules.task import Lowered, Strides, Task, Way
 from fusewright.schedules.windows import can_overlap, window_cycles, windows
 from fusewright.schedules.winograd_ways import OPEN_PIXELS, streaming
 
+SCALED = 1.4  # what it costs to multiply a row by factors as it is scaled, beside scaling it alone
 GATHERED = 2.0  # what it costs to gather a row and to scale it, beside scaling it from where it lies
 TAP = 10.0  # cycles of finding one
 OPEN_ROW = 56  # pixels of a row that open extents are taken for
@@ -48,24 +50,55 @@ def pairs(task: Task, c: Convolution, bias: ir.Value | None) -> list[Way]:
         or not exact_enough(task, task.array_of(filters.value), k)
     ):
         return []
-    node = c.x.producer()
-    strides = None if node is not None and node in task.group.nodes else task.strides_of(c.x)
-    side_by_side = strides is None or strides[1] == 1
+    strides = None if in_group(task, c.x) else task.strides_of(c.x)
     made: list[Way] = []
-    if side_by_side and (found := gathered(task, c, k, strides is not None and in_place(c))) is not None:
-        made.append(Way(option(found, k), partial(convolve, task, c, bias, found, False)))
-    if can_overlap(c, strides) and (found := overlapping(task, c, k, strides)) is not None:
-        made.append(Way(option(found, k, " sliding"), partial(convolve, task, c, bias, found, True)))
+    pixels = in_memory(task, c)
+    if pixels is not None:
+        found, read = of_pixels(task, c, k, 1.0 if pixels.factors is None else SCALED), replace(c, x=pixels.x)
+        make = partial(convolve, task, read, bias, factors=pixels.factors)
+    else:
+        found = gathered(task, c, k) if strides is None or strides[1] == 1 else None
+        make = partial(convolve, task, c, bias)
+    if found is not None:
+        made.append(Way(option(found, k), partial(make, found)))
+    if can_overlap(c, strides) and (sliding := overlapping(task, c, k, strides)) is not None:
+        made.append(Way(option(sliding, k, " sliding"), partial(convolve, task, c, bias, sliding, sliding=True)))
     return made
 
 
-def gathered(task: Task, c: Convolution, k: int, plain: bool) -> Paired | None:
-    """All pixels are rows of one product; the window of each is gathered, if it does not lie so (`plain`)."""
+@dataclass(frozen=True)
+class Pixels:
+    """Where windows lie as they are read, and what multiplies their channels, if anything does."""
+
+    x: ir.Value
+    factors: ir.Value | None = None
+
+
+def in_memory(task: Task, c: Convolution) -> Pixels | None:
+    """The pixels that are the windows of `c`, channels side by side."""
+    if not in_place(c):
+        return None
+    scaled = scaled_input(task, c)
+    if in_group(task, c.x) and scaled is None:
+        return None
+    pixels = Pixels(c.x) if scaled is None else Pixels(*scaled)
+    operands = [pixels.x] if pixels.factors is None else [pixels.x, pixels.factors]
+    return pixels if all(task.strides_of(v)[1] == 1 for v in operands) else None
+
+
+def of_pixels(task: Task, c: Convolution, k: int, stage: float) -> Paired | None:
+    """All pixels are rows of one product; `stage` is what it costs to bring one to scratch, as `paired` takes it."""
     known = not task.open_extents
     rows = c.out[0] * prod(c.out[2:]) if known else OPEN_PIXELS
-    found = paired(task.target, rows, k, c.filters.co, known, 1.0 if plain else GATHERED, task.threads)
-    if found is None or plain:
-        return found
+    return paired(task.target, rows, k, c.filters.co, known, stage, task.threads)
+
+
+def gathered(task: Task, c: Convolution, k: int) -> Paired | None:
+    """The same where the window of each pixel is gathered first."""
+    found = of_pixels(task, c, k, GATHERED)
+    if found is None:
+        return None
+    rows = OPEN_PIXELS if task.open_extents else c.out[0] * prod(c.out[2:])
     return replace(found, cycles=found.cycles + rows * TAP * prod(c.filters.taps))
 
 
@@ -86,13 +119,24 @@ def in_place(c: Convolution) -> bool:
     return prod(c.filters.taps) == 1 and not any((*g.pads_begin, *g.pads_end)) and all(s == 1 for s in g.strides)
 
 
-def convolve(task: Task, c: Convolution, bias: ir.Value | None, found: Paired, sliding: bool) -> list[Lowered]:
+def convolve(
+    task: Task,
+    c: Convolution,
+    bias: ir.Value | None,
+    found: Paired,
+    sliding: bool = False,
+    factors: ir.Value | None = None,
+) -> list[Lowered]:
     dtype, rank, co = dtype_of(c.x), len(c.out), c.filters.co
     k = prod(c.filters.taps) * c.filters.ci
     raw = Anchor(shape_of(task.group.anchor.outputs[0]), dtype)
     results = epilogue(task, raw if bias is None else raw + bias_along(task.tensor(bias), 1, rank))
     kernel = task.kernel("conv")
     left = left_side(task, kernel, c.x)
+    multiplied = None
+    if factors is not None:
+        multiplied = kernel.buffer(dtype, "factors")
+        left = replace(left, operands=[*left.operands, factors])
     right = kernel.buffer(dtype, "w")
     direct = in_place(c) and not left.computed and not sliding
     walks = [*epilogue_walks(task, results, c.out)]
@@ -119,7 +163,7 @@ def convolve(task: Task, c: Convolution, bias: ir.Value | None, found: Paired, s
         c = replace(c, filters=replace(c.filters, last_first=True))
     else:
         gather = _Gather(c, product, left, kernel.scratch(dtype, 0 if direct else k, "window"))
-        use_pairs(product, lines_of(product) if direct else gather.line)
+        use_pairs(product, lines_of(product) if direct else gather.line, multiplied)
     return lower_product(task, kernel, c, product, left, results, "pairs")
 
 

@@ -28,7 +28,7 @@ from fusewright.schedules.tile import (
 )
 
 NEAR = 1 << 15  # bytes of a block that are written and read again at once: about the L1 cache
-LONG_EPILOGUE = 4  # elementwise nodes; more are not repeated for each accumulator
+LONG_EPILOGUE = 5  # elementwise nodes; more are not repeated for each accumulator
 
 
 def emit_product(task: Task, kernel: Kernel, p: Product) -> int:

@@ -154,54 +154,104 @@ static void __attribute__((unused)) fw_columns_f32(
 FW_PREFETCH(l1, 1)
 FW_PREFETCH(l2, 2)
 
-/* to = from * s for the power of two s that brings the mean square of these k elements to [1, 4). They come to lie in
+/* to = from * s for a power of two s by which the mean square of these k elements is about 1 to 4. They come to lie in
  * pieces of FW_PIECE, `step` apart; in each, as far as there are six or more, the first third is paired with the second.
  * Behind them come minus the sum of the products of these pairs, of which every other one is subtracted, and 1 / s: 0 if
- * all elements are. */
+ * all elements are. With factors, element i is from[i] * factors[i]. */
 #define FW_PIECE 48
-/* The sums of squares and of products of pairs, of `first` times the elements. */
-FW_FN void fw_sums_of_pairs(const float *x, int64_t k, float first, float *squares, float *products) {
-    enum { VECTORS = FW_PIECE / FW_LANES }; /* as many sums: one alone would wait for itself */
-    fw_f32v square[VECTORS] = {0}, product = fw_splat_f32(0), signs = fw_splat_f32(1);
-    for (int i = 1; i < FW_LANES; i += 2) signs[i] = -1;
-    for (int64_t start = 0; start < k; start += FW_PIECE, x += FW_PIECE) {
-        int64_t count = k - start < FW_PIECE ? k - start : FW_PIECE, pairs = count / 6 * 2;
-        _Pragma("GCC unroll 12") for (int v = 0; v < VECTORS; v++) {
-            if (v * FW_LANES >= count) break;
-            fw_f32v own = fw_load_some_f32(x + v * FW_LANES, count - v * FW_LANES) * first;
-            square[v] = own * own + square[v];
-        }
-        for (int64_t i = 0; i < pairs; i += FW_LANES)
-            product = fw_load_some_f32(x + i, pairs - i) * first * (fw_load_some_f32(x + pairs + i, pairs - i) * first) + product;
-    }
-    for (int v = 1; v < VECTORS; v++) square[0] += square[v];
-    *squares = fw_hsum_f32(square[0]), *products = fw_hsum_f32(product * signs);
+#define FW_SAMPLED 320 /* from so many elements on, the size of 64 of them is taken for that of all, and looked at later */
+FW_FN fw_f32v fw_scaled_some_f32(const float *x, const float *factors, int64_t i, int64_t count) {
+    fw_f32v value = fw_load_some_f32(x + i, count);
+    return factors ? value * fw_load_some_f32(factors + i, count) : value;
+}
+FW_FN void fw_store_some_f32(float *x, fw_f32v value, int64_t count) {
+    if (count >= FW_LANES) fw_store_f32(x, value);
+    else fw_store_f32_n(x, value, count);
 }
 FW_FN float fw_power_of_two(int32_t exponent) {
     union { int32_t bits; float value; } power = {(exponent + 127) << 23};
     return power.value;
 }
-FW_FN void fw_balance_f32(const float *from, int64_t from_at, int64_t k, float *to, int64_t to_at, int64_t step) {
-    from += from_at, to += to_at;
+FW_FN int32_t fw_half_exponent(float x) { /* floor(log2(x) / 2) */
+    union { float value; int32_t bits; } number = {x};
+    return ((number.bits >> 23) - 127) >> 1;
+}
+/* Sums of squares and of products of pairs, of `factor` times the elements, which go to `to` if there is one. */
+FW_FN void fw_sums_of_pairs(const float *x, const float *factors, int64_t k, float factor, float *to, int64_t step,
+                            float *squares, float *products) {
+    enum { VECTORS = FW_PIECE / FW_LANES }; /* as many sums: one alone would wait for itself */
+    fw_f32v square[VECTORS] = {0}, product = fw_splat_f32(0), signs = fw_splat_f32(1);
+    for (int i = 1; i < FW_LANES; i += 2) signs[i] = -1;
+    for (int64_t start = 0; start < k; start += FW_PIECE) {
+        int64_t count = k - start < FW_PIECE ? k - start : FW_PIECE, pairs = count / 6 * 2;
+        _Pragma("GCC unroll 12") for (int v = 0; v < VECTORS; v++) {
+            int64_t i = v * FW_LANES;
+            if (i >= count) break;
+            fw_f32v own = fw_scaled_some_f32(x, factors, start + i, count - i) * factor;
+            if (to) fw_store_some_f32(to + i, own, count - i);
+            square[v] = own * own + square[v];
+        }
+        for (int64_t i = 0; i < pairs; i += FW_LANES) {
+            fw_f32v own = fw_scaled_some_f32(x, factors, start + i, pairs - i) * factor;
+            product = own * (fw_scaled_some_f32(x, factors, start + pairs + i, pairs - i) * factor) + product;
+        }
+        to += to ? step : 0;
+    }
+    for (int v = 1; v < VECTORS; v++) square[0] += square[v];
+    *squares = fw_hsum_f32(square[0]), *products = fw_hsum_f32(product * signs);
+}
+FW_FN void fw_behind_pairs(int64_t k, float products, float undone, float *to, int64_t step) {
+    to[k / FW_PIECE * step + k % FW_PIECE] = -products;
+    to[(k + 1) / FW_PIECE * step + (k + 1) % FW_PIECE] = undone;
+}
+FW_FN void fw_balance_twice(const float *from, const float *factors, int64_t k, float *to, int64_t step) {
     float squares, products, first = 1;
-    fw_sums_of_pairs(from, k, 1, &squares, &products);
+    fw_sums_of_pairs(from, factors, k, 1, 0, 0, &squares, &products);
     if (__builtin_expect(!(squares > 0x1p-90f && squares < 0x1p90f), 0)) { /* zeros, no numbers, or squares out of range */
         first = squares < 1 ? 0x1p62f : 0x1p-70f;
-        fw_sums_of_pairs(from, k, first, &squares, &products);
+        fw_sums_of_pairs(from, factors, k, first, 0, 0, &squares, &products);
     }
-    union { float value; int32_t bits; } mean = {squares * (1 / (float)k)};
-    int32_t exponent = ((mean.bits >> 23) - 127) >> 1;
-    float scale = fw_power_of_two(-exponent), factor = first * scale;
+    int32_t exponent = fw_half_exponent(squares * (1 / (float)k));
+    float scale = fw_power_of_two(-exponent);
     for (int64_t start = 0, at = 0; start < k; start += FW_PIECE, at += step) {
         int64_t count = k - start < FW_PIECE ? k - start : FW_PIECE;
         for (int64_t i = 0; i < count; i += FW_LANES) {
-            fw_f32v scaled = fw_load_some_f32(from + start + i, count - i) * factor;
-            if (count - i >= FW_LANES) fw_store_f32(to + at + i, scaled);
-            else fw_store_f32_n(to + at + i, scaled, count - i);
+            fw_f32v element = fw_scaled_some_f32(from, factors, start + i, count - i);
+            fw_store_some_f32(to + at + i, element * (first * scale), count - i);
         }
     }
-    to[k / FW_PIECE * step + k % FW_PIECE] = -products * scale * scale;
-    to[(k + 1) / FW_PIECE * step + (k + 1) % FW_PIECE] = squares > 0 ? fw_power_of_two(exponent) / first : squares; /* 0, or no number */
+    float undone = squares > 0 ? fw_power_of_two(exponent) / first : squares; /* 0, or no number */
+    fw_behind_pairs(k, products * scale * scale, undone, to, step);
+}
+static void __attribute__((unused, noinline, cold)) fw_balance_again(
+    const float *from, const float *factors, int64_t k, float *to, int64_t step) {
+    fw_balance_twice(from, factors, k, to, step);
+}
+FW_FN void fw_balance(const float *from, const float *factors, int64_t k, float *to, int64_t step) {
+    if (k < FW_SAMPLED) {
+        fw_balance_twice(from, factors, k, to, step);
+        return;
+    }
+    enum { VECTORS = 64 / FW_LANES };
+    fw_f32v sample = fw_splat_f32(0);
+    _Pragma("GCC unroll 16") for (int v = 0; v < VECTORS; v++) {
+        fw_f32v own = fw_scaled_some_f32(from, factors, (2 * v + 1) * (k / FW_LANES) / (2 * VECTORS) * FW_LANES, FW_LANES);
+        sample = own * own + sample;
+    }
+    int32_t exponent = fw_half_exponent(fw_hsum_f32(sample) * (1 / 64.f));
+    float squares, products;
+    fw_sums_of_pairs(from, factors, k, fw_power_of_two(-exponent), to, step, &squares, &products);
+    squares *= 1 / (float)k;
+    if (__builtin_expect(squares > 0x1p-4f && squares < 0x1p4f, 1))
+        fw_behind_pairs(k, products, fw_power_of_two(exponent), to, step);
+    else fw_balance_again(from, factors, k, to, step);
+}
+FW_FN void fw_balance_f32(const float *from, int64_t from_at, int64_t k, float *to, int64_t to_at, int64_t step) {
+    fw_balance(from + from_at, 0, k, to + to_at, step);
+}
+FW_FN void fw_balance_scaled_f32(
+    const float *from, int64_t from_at, const float *factors, int64_t k, float *to, int64_t to_at, int64_t step) {
+    fw_balance(from + from_at, factors, k, to + to_at, step);
 }
 
 #endif
