@@ -213,7 +213,7 @@ def test_channels_that_are_multiplied(ci: int) -> None:
     x = graph.input(graph.normal(1, 8, 14, 14))
     wide = graph.node("Relu", graph.node("Conv", x, graph.weight(graph.normal(ci, 8, 1, 1)))[0])[0]
     means = graph.node("GlobalAveragePool", wide)[0]
-    factors = graph.node("Relu", graph.node("Conv", means, graph.weight(graph.normal(ci, ci, 1, 1)))[0])[0]  # some are 0
+    factors = graph.node("Relu", graph.node("Conv", means, graph.weight(graph.normal(ci, ci, 1, 1)))[0])[0]  # or 0
     gated = graph.node("Mul", wide, factors)[0]
     graph.output(graph.node("Conv", gated, graph.weight(graph.normal(24, ci, 1, 1)))[0], 4)
     session, _ = compiled(graph)
