@@ -266,6 +266,10 @@ def emit_pairs(
             for cache, (at_row, rows) in (("l1", near), ("l2", far)):
                 args = (right.buffer, right.base + at_row * lanes, index(rows * lanes))
                 kernel.emit(CallC(f"fw_prefetch_{cache}_f32", args))
+            if whole:
+                part = -(-len(acc) * PIECE // pairs)  # of the next piece, for each pair
+                args = (left.buffer, left.base + (first + step) + i * part, index(2 * part))
+                kernel.emit(CallC("fw_prefetch_l1_f32", args))
             for m, c in enumerate(acc):
                 for u in range(2):  # the single step last: else clang spills from 21 rows on
                     own, other, single = b[2 * u], b[2 * u + 1], b[4 + u]
