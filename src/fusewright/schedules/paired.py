@@ -22,7 +22,7 @@ from functools import partial
 
 import numpy as np
 
-from fusewright.kernel.expr import SIZES, Buffer, Expr, Load, Op, arg, index, known, minimum
+from fusewright.kernel.expr import SIZES, Buffer, Expr, Load, Op, arg, index, known, minimum, select
 from fusewright.kernel.loops import CallC, Kernel
 from fusewright.schedules.choice import Option
 from fusewright.schedules.normal_form import Loop, Product, Staging
@@ -256,8 +256,9 @@ def emit_pairs(
     before = kernel.let(columns(index(k)), "before")
     acc = [kernel.mutable(before + behind(m, 0), f"c{m}") for m in range(len(left.rows))]
 
-    def piece(first: Expr, row: Expr, pairs: int) -> None:
-        """The steps of a piece that begins at `first`; their rows of the right side begin at `row`."""
+    def piece(first: Expr, row: Expr, pairs: int, then: Expr) -> None:
+        """The steps of a piece that begins at `first`; their rows of the right side begin at `row`. The piece that
+        follows is at `then`."""
         with kernel.loop(pairs, "i", step=2) as i:
             place = kernel.let(row + i * 3, "row")
             b = [kernel.let(columns(place + u), f"b{u}") for u in range(STEPS)]
@@ -266,10 +267,8 @@ def emit_pairs(
             for cache, (at_row, rows) in (("l1", near), ("l2", far)):
                 args = (right.buffer, right.base + at_row * lanes, index(rows * lanes))
                 kernel.emit(CallC(f"fw_prefetch_{cache}_f32", args))
-            if whole:
-                part = -(-len(acc) * PIECE // pairs)  # of the next piece, for each pair
-                args = (left.buffer, left.base + (first + step) + i * part, index(2 * part))
-                kernel.emit(CallC("fw_prefetch_l1_f32", args))
+            part = -(-len(acc) * PIECE // pairs)
+            kernel.emit(CallC("fw_prefetch_l1_f32", (left.buffer, left.base + then + i * part, index(2 * part))))
             for m, c in enumerate(acc):
                 for u in range(2):  # the single step last: else clang spills from 21 rows on
                     own, other, single = b[2 * u], b[2 * u + 1], b[4 + u]
@@ -279,11 +278,15 @@ def emit_pairs(
                     kernel.assign(c, Op(dtype, True, "fma", (at(m, first + i + (2 * pairs + u)), single, c)))
 
     whole, rest = divmod(k, PIECE)
+    next_strip = index(height * staged_elements(k))
+    pieces = whole + (rest >= STEPS)
     if whole:
         with kernel.loop(whole, "piece") as p:
-            piece(kernel.let(p * step, "first"), p * PIECE, PIECE // 3)
+            first = kernel.let(p * step, "first")
+            then = first + step if pieces > whole else select(p + 1 < whole, first + step, next_strip)
+            piece(first, p * PIECE, PIECE // 3, kernel.let(then, "then"))
     if rest >= STEPS:
-        piece(index(whole * step), index(whole * PIECE), rest // STEPS * 2)
+        piece(index(whole * step), index(whole * PIECE), rest // STEPS * 2, next_strip)
     for i in range(k - k % STEPS, k):
         row = kernel.let(columns(index(i)), "b")
         for m, c in enumerate(acc):
