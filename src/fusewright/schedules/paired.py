@@ -4,7 +4,7 @@ This is Winograd's inner product ("A New Algorithm for Inner Product", 1968). Wh
 a column alone: the former is summed up once a row, where the row is staged, the latter is packed with the weights. One
 multiplication and two additions take the place of two multiply-adds. A processor whose units for additions stand beside
 those for multiplications (`Target.adds_beside`) does four of each for six steps along k, of which four are paired and
-two are not: in two thirds of the time, or 0.70 as measured, whatever the rows of a tile.
+two are not: in two thirds of the time, or 0.67 to 0.70 as measured, whatever the rows of a tile.
 
 The sums of a row are as large as the row's square, so rows and columns are scaled, by powers of two, to about the same
 size; then errors stay near those of the plain product, relative to the sizes of the row and the column (Brent, 1970;
@@ -41,7 +41,7 @@ ROOT_ERROR = 2.5e-8  # the error of a sum of k products is this times the root o
 FEWEST_AHEAD = 2  # rows of the next panel that a turn asks for
 LARGEST = 1e12  # of weights: their squares must be far from the largest number
 # Cycles, measured on Zen 4:
-STEP = 0.70  # of a step along k for a row of a tile
+STEP = 0.67  # of a step along k for a row of a tile
 SINGLE = 1.05  # of one of the steps that are left at the end
 FINISH = 3.0  # of a row of a tile, beside the plain product
 STAGE_ROW = 14.0
@@ -234,8 +234,9 @@ def emit_pairs(
     """A tile of balanced rows, of a strip of `height`, by one vector of columns: another form of `tile.emit_tile`.
 
     Weights that come from beyond the second cache would make the first strip wait: each turn asks for the rows of its
-    panel that are a piece away, and for `ahead` rows of the next panel, which all strips together ask for. `strip` is
-    the number of the strip, if strips do not begin at the start of `left`.
+    panel that are a piece away, and for `ahead` rows of the next panel, which all strips together ask for. The next
+    piece of the left side is asked for too: a turn would miss all of its lines at once. `strip` is the number of the
+    strip, if strips do not begin at the start of `left`.
     """
     k = known(left.k)
     if vectors != 1 or left.taps or k is None:
