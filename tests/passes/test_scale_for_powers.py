@@ -48,6 +48,12 @@ def test_weights_and_number() -> None:
     assert made.weight("minus_ln2") == np.float32(-np.log(2))
 
 
+def test_nodes_keep_their_names() -> None:
+    made = scaled(f"{CONV} {{ [c] a = Conv<pads=[1,1,1,1]>(x, w) [s] s = Sigmoid(a) [m] y = Mul(a, s) }}")
+    names = [node.name for node in made.model.graph]
+    assert names[0] == "c" and names[2:] == ["s", "m"] and names[1] not in "csm"
+
+
 def test_once() -> None:
     made = scaled(f"{CONV} {{ a = Conv<pads=[1,1,1,1]>(x, w) s = Sigmoid(a) y = Mul(a, s) }}")
     assert not ScaleForPowers().run(made.model, Log())

@@ -106,8 +106,9 @@ class _Walk:
             initializer.name = self.unique(initializer.name)
             graph.register_initializer(initializer)
         names = {old.op_type: old.name for old in reversed(delta.match.nodes)}
-        for new in delta.new_nodes:
+        for new in reversed(delta.new_nodes):  # that which gives the result has the first choice
             new.name = names.pop(new.op_type, None)  # the graph finds a name for None
+        for new in delta.new_nodes:
             for output in new.outputs:
                 output.name = self.unique(f"{where}_inner")
         ir.convenience.replace_nodes_and_values(
