@@ -51,7 +51,7 @@ def test_weights_and_number() -> None:
 def test_nodes_keep_their_names() -> None:
     made = scaled(f"{CONV} {{ [c] a = Conv<pads=[1,1,1,1]>(x, w) [s] s = Sigmoid(a) [m] y = Mul(a, s) }}")
     names = [node.name for node in made.model.graph]
-    assert names[0] == "c" and names[2:] == ["s", "m"] and names[1] not in "csm"
+    assert names[0] == "c" and names[2:] == ["s", "m"] and names[1] not in ("c", "s", "m")
 
 
 def test_once() -> None:
