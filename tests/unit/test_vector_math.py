@@ -66,7 +66,7 @@ def silu_log2(x: Array) -> Array:
 
 def far(x: Array) -> Array:
     """How far x is above 0, where results are not 0 yet."""
-    size: Array = np.clip(np.nan_to_num(x), 0, 140)
+    size: Array = np.clip(np.nan_to_num(x), 0, 100)
     return size
 
 

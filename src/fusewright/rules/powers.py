@@ -19,6 +19,7 @@ from fusewright.rules.fold_affine import HOSTS, product_again, product_pattern
 from fusewright.rules.known import constant_size, maker
 
 MINUS_LN2 = np.array(-math.log(2), np.float32)
+"""The very number that `kernel.expr` looks for; rules do not import kernels."""
 
 
 def _rules() -> Iterator[Rule]:
@@ -44,11 +45,11 @@ def _replacement(kind: str) -> Callable[..., Any]:
     def replace(op: Any, x: ir.Value, host: ir.Value, **_: Any) -> Any:
         try:
             told = HOSTS[kind](maker(host))
+            if told.weight.dtype != MINUS_LN2.dtype:
+                return refuse(f"its weights are {told.weight.dtype}")
             folded = fold(told, np.full(told.channels, 1 / float(MINUS_LN2)), np.zeros(told.channels))
         except Refusal as refusal:
             return refuse(str(refusal))
-        if told.weight.dtype != MINUS_LN2.dtype:
-            return refuse(f"its weights are {told.weight.dtype}")
         z = product_again(op, x, told, folded, host)
         y = op.Mul(z, op.initializer(ir.tensor(MINUS_LN2), name="minus_ln2"))
         for value in (z, y):

@@ -279,14 +279,13 @@ def emit_pairs(
                     kernel.assign(c, Op(dtype, True, "fma", (at(m, first + i + (2 * pairs + u)), single, c)))
 
     whole, rest = divmod(k, PIECE)
-    next_strip = index(height * staged_elements(k))
-    pieces = whole + (rest >= STEPS)
+    partial_piece, next_strip = rest >= STEPS, index(height * staged_elements(k))
     if whole:
         with kernel.loop(whole, "piece") as p:
             first = kernel.let(p * step, "first")
-            then = first + step if pieces > whole else select(p + 1 < whole, first + step, next_strip)
+            then = first + step if partial_piece else select(p + 1 < whole, first + step, next_strip)
             piece(first, p * PIECE, PIECE // 3, kernel.let(then, "then"))
-    if rest >= STEPS:
+    if partial_piece:
         piece(index(whole * step), index(whole * PIECE), rest // STEPS * 2, next_strip)
     for i in range(k - k % STEPS, k):
         row = kernel.let(columns(index(i)), "b")

@@ -88,9 +88,7 @@ def in_memory(task: Task, c: Convolution) -> Pixels | None:
 
 def of_pixels(task: Task, c: Convolution, k: int, stage: float) -> Paired | None:
     """All pixels are rows of one product; `stage` is what it costs to bring one to scratch, as `paired` takes it."""
-    known = not task.open_extents
-    rows = c.out[0] * prod(c.out[2:]) if known else OPEN_PIXELS
-    return paired(task.target, rows, k, c.filters.co, known, stage, task.threads)
+    return paired(task.target, pixels_of(task, c), k, c.filters.co, not task.open_extents, stage, task.threads)
 
 
 def gathered(task: Task, c: Convolution, k: int) -> Paired | None:
@@ -98,8 +96,12 @@ def gathered(task: Task, c: Convolution, k: int) -> Paired | None:
     found = of_pixels(task, c, k, GATHERED)
     if found is None:
         return None
-    rows = OPEN_PIXELS if task.open_extents else c.out[0] * prod(c.out[2:])
-    return replace(found, cycles=found.cycles + rows * TAP * prod(c.filters.taps))
+    return replace(found, cycles=found.cycles + pixels_of(task, c) * TAP * prod(c.filters.taps))
+
+
+def pixels_of(task: Task, c: Convolution) -> int:
+    """How many the result has, or is taken to have."""
+    return OPEN_PIXELS if task.open_extents else c.out[0] * prod(c.out[2:])
 
 
 def overlapping(task: Task, c: Convolution, k: int, strides: Strides | None) -> Paired | None:

@@ -7,7 +7,7 @@
  *   exp_low    2.0  2.3    12 / 12 / 20    exp where no argument is beyond 89: one constant less to hold in registers
  *   sigmoid    3.5  3.5    15 / 15 / 24    one division; below 3e-39 the result is 0
  *   silu       3.1  3.2    10 / 15 / 24    one division; below 1.6e-36 it is 0; AVX-512: 8, and 1.2|x| for negative x
- *   silu_log2  3.9  3.9     9 / 16 / 25    silu(-ln2 z), from weights that hold the factor; and 1 z for positive z; AVX-512: 9.8
+ *   silu_log2  3.3  3.0     9 / 16 / 25    silu(-ln2 z); and 1 z for positive z; AVX-512: 9.8 everywhere
  *   tanh       5.4  5.8    15 / 15 / 23    one division; relative error below 3.5e-7 = 3 * 2^-23 everywhere, but an ulp
  *   erf        5.7  6.6    17 / 17 / 27    one division; just below 1 is 2^-24. Never beyond 1, exactly 1 where it rounds
  *   log        0.9  0.9    26 / 31 / 49    denormal arguments included
