@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import fusewright as fw
 from fusewright.graph.decisions import Log
 from fusewright.passes.scale_for_powers import ScaleForPowers
 
-from .helpers import Outcome, rewrite
+from .helpers import Outcome, parse_model, rewrite
 
 IMAGE = "float[1,4,8,8]"
 CONV = f"g ({IMAGE} x) => ({IMAGE} y) <float[4,4,3,3] w, float[4] b, {IMAGE} k>"
@@ -85,3 +86,11 @@ def test_product_that_is_read_elsewhere_stays() -> None:
 def test_other_types_stay(dtype: str) -> None:
     text = f"{ROWS} {{ a = MatMul(x, w) s = Sigmoid(a) y = Mul(a, s) }}".replace("float[", f"{dtype}[")
     assert not scaled(text).changed
+
+
+def test_a_kernel_has_one_function_for_all_of_it() -> None:
+    """The number that the pass writes is the one that kernels know."""
+    text = f"{CONV} {{ a = Conv<pads=[1,1,1,1]>(x, w, b) s = Sigmoid(a) y = Mul(a, s) }}"
+    plan = fw.compile(parse_model(text)).programs[0].plan
+    assert plan is not None
+    assert any("fw_silu_log2_f32" in kernel for kernel in plan.sources.values())

@@ -40,7 +40,8 @@ class ChainCase(Case):
 
 @dataclass(frozen=True)
 class Layer:
-    """A pointwise convolution to so many channels, or (0) a depthwise one; then an activation."""
+    """A pointwise convolution to so many channels, or (0) a depthwise one; then an activation. `image`: one that reads
+    all channels of an image in planes, with a kernel as a depthwise one has."""
 
     channels: int = 0
     kernel: tuple[int, int] = (3, 3)
@@ -48,6 +49,7 @@ class Layer:
     pads: tuple[int, int, int, int] = (1, 1, 1, 1)
     dilations: tuple[int, int] = (1, 1)
     activation: str = "Relu"
+    image: bool = False
 
 
 def chain_of(x: tuple[int, ...], layers: Sequence[Layer], rows: int, residual: bool = False) -> ChainCase:
@@ -55,9 +57,12 @@ def chain_of(x: tuple[int, ...], layers: Sequence[Layer], rows: int, residual: b
     nodes: list[onnx.NodeProto] = []
     value, channels = "x", x[1]
     for i, layer in enumerate(layers):
+        attributes: dict[str, object] = {}
         if layer.channels:
-            constants[f"w{i}"] = floats(layer.channels, channels, 1, 1, seed=i) / np.float32(channels**0.5)
-            attributes: dict[str, object] = {}
+            taps = layer.kernel if layer.image else (1, 1)
+            constants[f"w{i}"] = floats(layer.channels, channels, *taps, seed=i) / np.float32(channels**0.5)
+            if layer.image:
+                attributes = {"strides": layer.strides, "pads": layer.pads}
             channels = layer.channels
         else:
             constants[f"w{i}"] = floats(channels, 1, *layer.kernel, seed=i) / np.float32(3)
@@ -76,4 +81,6 @@ def chain_of(x: tuple[int, ...], layers: Sequence[Layer], rows: int, residual: b
     if residual:
         nodes.append(node("Add", [value, "x"], ["sum"]))
     nodes[-1].output[0] = "y"
-    return ChainCase(nodes, {"x": floats(*x, seed=99)}, constants=constants, layout="last", rows=rows)
+    planes = ["x"] if layers[0].image else []
+    feeds = {"x": floats(*x, seed=99)}
+    return ChainCase(nodes, feeds, constants=constants, layout="last", rows=rows, planes=planes)

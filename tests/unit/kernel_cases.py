@@ -39,8 +39,9 @@ class Case:
     """Nodes that make one group; `feeds` are its inputs, `constants` its weights.
 
     Node number `anchor` decides how the group loops. `layout` is where channels lie in tensors of rank 3 and more:
-    `first` (as ONNX writes the shape) or `last`. `shapes` are those that ONNX does not infer. `reference` is what says
-    what is right: `onnx` (NumPy, as in the standard's pages) or `onnxruntime`, where the former is wrong or fails.
+    `first` (as ONNX writes the shape) or `last`, but for the values in `planes`, where they lie first. `shapes` are
+    those that ONNX does not infer. `reference` is what says what is right: `onnx` (NumPy, as in the standard's pages)
+    or `onnxruntime`, where the former is wrong or fails.
     """
 
     nodes: Sequence[onnx.NodeProto]
@@ -52,6 +53,7 @@ class Case:
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     reference: str = "onnx"
     schedule: str = ""
+    planes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         self.proto = self._model()
@@ -97,7 +99,7 @@ class Case:
     def strides_of(self, value: ir.Value) -> Strides:
         shape = shape_of(value)
         order = list(range(len(shape)))
-        if self.layout == "last" and len(shape) >= 3 and value.name not in self.constants:
+        if self.layout == "last" and len(shape) >= 3 and value.name not in (*self.constants, *self.planes):
             order = [0, *order[2:], 1]
         strides, step = [0] * len(shape), 1
         for d in reversed(order):

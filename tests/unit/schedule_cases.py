@@ -3,7 +3,7 @@ target, looked at (test_assembly.py) and run (tests/targets)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -31,7 +31,7 @@ def gemm(trans_a: int) -> Case:
 
 def conv(
     channels: int, filters: int, size: int, filter_size: int, stride: int = 1, group: int = 1, rank: int = 2,
-    layout: str = "last", **attributes: Any,
+    layout: str = "last", planes: Sequence[str] = (), **attributes: Any,
 ) -> Case:  # fmt: skip
     made = node(
         "Conv", ["x", "w", "b"], ["t"],
@@ -40,7 +40,7 @@ def conv(
     constants = {"w": floats(filters, channels // group, *[filter_size] * rank), "b": floats(filters)}
     x = {"x": floats(1, channels, *[size] * rank)}
     nodes = [made, node("Relu", ["t"], ["y"])]
-    return Case(nodes, x, constants=constants, layout=layout, reference="onnxruntime")
+    return Case(nodes, x, constants=constants, layout=layout, planes=planes, reference="onnxruntime")
 
 
 def with_means(channels: int, size: int, filter_size: int, stride: int = 1, layout: str = "last") -> Case:
@@ -85,6 +85,8 @@ PRODUCTS: dict[str, Callable[[], Case]] = {
     "conv_3x3_strided": partial(conv, 128, 128, 28, 3, stride=2),
     "conv_3x3_dilated": partial(conv, 32, 32, 14, 3, dilations=[2, 2]),
     "conv_7x7_of_an_image": partial(conv, 3, 64, 32, 7, stride=2),
+    "conv_3x3_of_an_image": partial(conv, 3, 32, 64, 3, stride=2, planes=["x"]),
+    "conv_3x3_of_a_plane_channels_first": partial(conv, 1, 24, 30, 3, stride=2, layout="first"),
     "conv_grouped": partial(conv, 64, 128, 14, 3, group=4),
     "conv_narrow": partial(conv, 32, 10, 14, 3),
     "conv_1d": partial(conv, 48, 64, 200, 3, rank=1),

@@ -7,7 +7,7 @@ each instruction set is tested on every machine.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,11 +28,14 @@ from fusewright.target.x86 import AVX2, AVX512
 __all__ = ["only_pairs", "winograd_in_pairs"]
 
 
-def conv(channels: int, filters: int, size: int, filter_size: int, stride: int = 1, group: int = 1) -> Case:
+def conv(
+    channels: int, filters: int, size: int, filter_size: int, stride: int = 1, group: int = 1,
+    planes: Sequence[str] = (),
+) -> Case:  # fmt: skip
     made = node("Conv", ["x", "w", "b"], ["t"], pads=[filter_size // 2] * 4, strides=[stride] * 2, group=group)
     constants = {"w": floats(filters, channels // group, filter_size, filter_size), "b": floats(filters)}
     x = {"x": floats(1, channels, size, size)}
-    return Case([made, node("Relu", ["t"], ["y"])], x, constants=constants, layout="last")
+    return Case([made, node("Relu", ["t"], ["y"])], x, constants=constants, layout="last", planes=planes)
 
 
 def transposed() -> Case:
@@ -86,6 +89,8 @@ CASES: dict[str, Callable[[], Case]] = {
     "conv_3x3_in_blocks": lambda: conv(256, 256, 56, 3),
     "conv_3x3_strided": lambda: conv(128, 128, 28, 3, stride=2),
     "conv_7x7_of_an_image": lambda: conv(3, 64, 32, 7, stride=2),
+    "conv_3x3_of_an_image": lambda: conv(3, 32, 64, 3, stride=2, planes=["x"]),
+    "conv_3x3_of_an_odd_image": lambda: conv(3, 40, 61, 3, planes=["x"]),
     "conv_grouped": lambda: conv(64, 128, 14, 3, group=4),
     "conv_narrow": lambda: conv(32, 10, 14, 3),
     **{f"conv_{n}_filters": partial(conv, 32, n, 14, 3) for n in (8, 24, 40, 72)},
@@ -94,6 +99,9 @@ CASES: dict[str, Callable[[], Case]] = {
     "depthwise_5x5": lambda: conv(120, 120, 14, 5, group=120),
     "chain": lambda: chain_of((1, 16, 28, 28), [Layer(96), Layer(), Layer(24)], 4),
     "chain_strided": lambda: chain_of((1, 24, 28, 28), [Layer(72), Layer(strides=(2, 2)), Layer(40)], 3),
+    "chain_of_an_image": lambda: chain_of(
+        (1, 3, 64, 64), [Layer(32, strides=(2, 2), image=True), Layer(), Layer(16)], 4
+    ),
     "transposed": transposed,
     "upscaled": upscaled,
     "local_response": local_response,

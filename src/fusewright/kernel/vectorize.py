@@ -125,6 +125,7 @@ VECTOR_FORMS: dict[str, frozenset[str]] = {
     **dict.fromkeys(("isnan", "isinf"), REAL),
     **dict.fromkeys(("exp", "exp_low", "expm1", "log", "log1p", "tanh", "erf", "sigmoid", "softplus"), REAL),
     **dict.fromkeys(("silu", "silu_log2"), frozenset({"f32"})),
+    "now": frozenset({"f32"}),
     **dict.fromkeys(("div", "pow", "mod", "fmod"), REAL | WHOLE),
     **dict.fromkeys(("shl", "shr"), WHOLE),
     **dict.fromkeys(("sin", "cos", "tan", "asin", "acos", "atan"), REAL),

@@ -4,6 +4,8 @@ The direct way takes m * r products. Toom and Cook's way evaluates two polynomia
 among them, multiplies there and interpolates; transposed, it slides a filter with n products (Winograd, "Arithmetic
 Complexity of Computations", 1980, chapter 5; Lavin and Gray, 2016, for convolutions). One algorithm serves one
 dimension; in space it is applied along each. All is exact until the matrices are rounded.
+
+A filter that takes steps of s is s filters of fewer taps, each of which slides over every s-th input.
 """
 
 from __future__ import annotations
@@ -34,18 +36,20 @@ POINTS: dict[int, tuple[Fraction | int, ...]] = {
 
 @dataclass(frozen=True)
 class Bilinear:
-    """y = `output` (`filter` g * `input` d) for m outputs, r taps, and n = m + r - 1 inputs: m x n, n x r, n x n."""
+    """y = `output` (`filter` g * `input` d) for m outputs, `step` inputs apart, r taps, and n inputs: m x n, n x r,
+    n x n."""
 
     m: int
     r: int
     output: Matrix
     filter: Matrix
     input: Matrix
+    step: int = 1
 
     @property
     def n(self) -> int:
         """Inputs of one piece, which are also its products."""
-        return self.m + self.r - 1
+        return (self.m - 1) * self.step + self.r
 
 
 def possible(m: int, r: int) -> bool:
@@ -71,6 +75,35 @@ def sliding(m: int, r: int) -> Bilinear:
     filters.append(tuple(Fraction(int(j == r - 1)) for j in range(r)))
     inputs = [(*_polynomial(rest), Fraction(0)) for rest in others] + [_polynomial(points)]
     return Bilinear(m, r, tuple(output), tuple(filters), tuple(inputs))
+
+
+@lru_cache
+def stepping(m: int, r: int, step: int) -> Bilinear:
+    """m outputs of a filter of r taps, `step` inputs apart, r >= step. Product i reads inputs i mod `step` alone.
+
+    Raises ValueError as `sliding` does.
+    """
+    if step == 1:
+        return sliding(m, r)
+    n = (m - 1) * step + r
+    output, filters, inputs = _zeros(m, n), _zeros(n, r), _zeros(n, n)
+    for phase in range(step):
+        part = sliding(m, -(-(r - phase) // step))
+        for k in range(part.n):
+            i = k * step + phase
+            filters[i][phase::step] = part.filter[k]
+            inputs[i][phase::step] = part.input[k]
+            for row, own in zip(output, part.output, strict=True):
+                row[i] = own[k]
+    return Bilinear(m, r, _matrix(output), _matrix(filters), _matrix(inputs), step)
+
+
+def _zeros(rows: int, columns: int) -> list[list[Fraction]]:
+    return [[Fraction(0)] * columns for _ in range(rows)]
+
+
+def _matrix(rows: Sequence[Sequence[Fraction]]) -> Matrix:
+    return tuple(tuple(row) for row in rows)
 
 
 def identity(n: int) -> Matrix:
@@ -118,6 +151,7 @@ def relative_error(
         y = _along(as_array(a.output).astype(np.float32), y, axis)
     axes = tuple(range(2, 2 + len(algorithms)))
     windows = np.lib.stride_tricks.sliding_window_view(exact, [a.r for a in algorithms], axis=axes)
+    windows = windows[(slice(None), slice(None), *(slice(None, None, a.step) for a in algorithms))]
     m = [a.m for a in algorithms]
     pixels = np.moveaxis(windows, 1, 1 + len(m)).reshape(pieces * int(np.prod(m)), -1)
     right = (pixels @ w.reshape(len(w), -1).T.astype(np.float64)).reshape(pieces, *m, len(w))

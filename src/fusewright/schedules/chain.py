@@ -1,8 +1,9 @@
 """v = f(x), y = g(v), v large -> both in bands of rows: v stays in cache, and needs no memory of its own.
 
-A chain is convolutions each of which alone reads the one before: pointwise (1x1) and depthwise ones. A unit of work is
-a band of rows of the last result. For it each stage computes the rows that the next one reads into the thread's
-scratch; rows that two neighbouring bands read are kept, so that only the first band of a thread computes them twice.
+A chain is convolutions each of which alone reads the one before: pointwise (1x1) and depthwise ones, and perhaps first
+one of an image in few planes. A unit of work is a band of rows of the last result. For it each stage computes the rows
+that the next one reads into the thread's scratch; rows that two neighbouring bands read are kept, so that only the
+first band of a thread computes them twice.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from fusewright.kernel.loops import Kernel
 from fusewright.kernel.tensor import Anchor, Source, Tensor, walk
 from fusewright.schedules.choice import Option
 from fusewright.schedules.contract import NO_LOOP, operand_walks
+from fusewright.schedules.convolution import Convolution
 from fusewright.schedules.depthwise import (
     ChannelConvolution,
     channel_results,
@@ -36,6 +38,8 @@ from fusewright.schedules.sliding import Slide
 from fusewright.schedules.task import Lowered, Operand, Strides, Task
 from fusewright.schedules.tile import HALVES_COST, TileShape, in_halves, pick_tile
 from fusewright.schedules.window import emit_window_rows
+from fusewright.schedules.winograd_planes import Shape, emit_planes
+from fusewright.schedules.winograd_ways import planes_shape
 
 DEPTHWISE_SHARE = 0.85  # of the multiply-adds a cycle that a depthwise convolution reaches
 STRIDED_SHARE = 0.5  # the same where neighbouring windows share few inputs
@@ -82,7 +86,8 @@ class Held:
 
 @dataclass(eq=False)
 class Stage:
-    """One convolution with its epilogue; `slides` are those of a depthwise one (None: pointwise)."""
+    """One convolution with its epilogue: `slides` are those of a depthwise one, `planes` tells how one of an image in
+    few planes is cut; a pointwise one has neither."""
 
     task: Task
     x: ir.Value
@@ -92,9 +97,16 @@ class Stage:
     results: list[Tensor]
     slides: list[Slide] | None
     varies: bool
+    planes: Shape | None = None
+
+    @property
+    def pointwise(self) -> bool:
+        return self.slides is None and self.planes is None
 
     @property
     def title(self) -> str:
+        if self.planes is not None:
+            return "x".join(map(str, shape_of(self.w)[2:])) + f"/{self.planes.y.step} planes {shape_of(self.out)[1]}"
         if self.slides is None:
             return f"1x1 {shape_of(self.out)[1]}"
         return "x".join(f"{s.kernel}" for s in self.slides) + f"/{self.slides[0].stride}"
@@ -106,13 +118,15 @@ class Stage:
 
     def cycles(self, task: Task) -> float:
         """What it takes with the vectors of `task` where nothing waits for memory."""
+        if self.planes is not None:
+            return replace(self.planes, target=task.target).cycles
         found = self.pairs(task)
         return self.plain_cycles(task) if found is None else found.cycles
 
     def pairs(self, task: Task) -> Paired | None:
         """A pointwise one as a product of pairs, where that is better."""
         k, (batch, columns, height, width) = shape_of(self.x)[1], shape_of(self.out)
-        if self.slides is not None or not exact_enough(task, task.array_of(self.w), k):
+        if not self.pointwise or not exact_enough(task, task.array_of(self.w), k):
             return None
         found = paired(task.target, batch * height * width, k, columns, True)
         return found if found is not None and found.cycles < self.plain_cycles(task) else None
@@ -127,7 +141,7 @@ class Stage:
 
     def cycles_alone(self, task: Task) -> float:
         """In a kernel of its own, which has the width of vectors that suits it best."""
-        own = task if self.slides else in_halves(task, shape_of(self.out)[1])
+        own = in_halves(task, shape_of(self.out)[1]) if self.pointwise else task
         return min(self.cycles(task), self.cycles(own) * (1.0 if own is task else HALVES_COST))
 
     def rows_read(self, rows: int) -> int:
@@ -163,7 +177,9 @@ class Stage:
         else:
             read = self.task.bind_inputs(kernel, walk(*self.results))
             bound = Results([(self.results[0], target.buffer, target.source())], read)
-        if self.slides is None:
+        if self.planes is not None:
+            weights = emit_planes(kernel, self.planes, left, filters, self.raw, bound, n, start, stop)
+        elif self.slides is None:
             weights = self.product(kernel, n, start, stop, rows, left, strides, filters, bound)
         else:
             c = ChannelConvolution(self.x, self.w, self.slides, self.varies)
@@ -336,7 +352,7 @@ def chain_of(task: Task, groups: list[Group], placed: bool = True) -> Chain | st
     made = of_width(task, task, groups, placed)
     if isinstance(made, str):
         return made
-    narrow = (in_halves(task, shape_of(s.out)[1]) for s in made.stages if s.slides is None)
+    narrow = (in_halves(task, shape_of(s.out)[1]) for s in made.stages if s.pointwise)
     halved = next((t for t in narrow if t is not task), None)
     if halved is not None:
         other = of_width(task, halved, groups, placed)
@@ -350,7 +366,8 @@ def of_width(task: Task, own: Task, groups: list[Group], placed: bool) -> Chain 
     stages: list[Stage] = []
     for i, group in enumerate(groups):
         first, last = placed and i == 0, placed and i == len(groups) - 1
-        made = make_stage(replace(own, group=group, sources={}, tensors={}), first, last)
+        outside = group.anchor.inputs[0] in task.group.inputs
+        made = make_stage(replace(own, group=group, sources={}, tensors={}), first, last, outside)
         if isinstance(made, str):
             return f"{group.anchor.name or group.anchor.op_type}: {made}"
         stages.append(made)
@@ -369,7 +386,9 @@ def of_width(task: Task, own: Task, groups: list[Group], placed: bool) -> Chain 
     return chain
 
 
-def make_stage(task: Task, first: bool, last: bool) -> Stage | str:
+def make_stage(task: Task, first: bool, last: bool, outside: bool) -> Stage | str:
+    """The stage of a group, or why it is none; `first` and `last` tell that it is known where what it reads and writes
+    lies in memory, and that it is the chain's end; `outside` that no group of the chain makes what it reads."""
     node, out = task.group.anchor, task.group.outputs[0]
     x, w = node.inputs[:2]
     if x is None or w is None or task.array_of(w) is None:
@@ -382,14 +401,18 @@ def make_stage(task: Task, first: bool, last: bool) -> Stage | str:
     geometry = conv_geometry(site, shape, shape_w[2:], shape_of(node.outputs[0]))
     slides = slides_of(geometry, shape, shape_w[2:], shape_of(out)) if is_depthwise(node) else None
     plain = all(s == 1 for s in geometry.strides) and not any((*geometry.pads_begin, *geometry.pads_end))
-    if slides is None and not (plain and shape_w[1:] == (shape[1], 1, 1)):
-        return "it is neither pointwise nor depthwise"
+    pointwise, planes = plain and shape_w[1:] == (shape[1], 1, 1), None
+    if outside and slides is None and not pointwise:
+        filters = Filters(w, int(site.get("group", 1)), shape_w[1], shape_w[0], shape_w[2:])
+        planes = planes_shape(task, Convolution(x, filters, geometry, shape_of(out)))
+    if slides is None and planes is None and not pointwise:
+        return "it is neither pointwise nor depthwise" + (", nor of few planes" if outside else "")
     raw, results = channel_results(task)
-    if slides is None:
+    if pointwise:
         walks = operand_walks(task, results, shape_of(out))
         walks += [task.strides_of(v) for v, outside in ((x, first), (out, last)) if outside]
         if len(merge_axes([2, 3], shape_of(out), walks)) > 1:
             return "its rows do not follow each other in memory"
-    if first and task.strides_of(x)[1] != 1:
+    if first and planes is None and task.strides_of(x)[1] != 1:
         return "channels do not lie side by side in what it reads"
-    return Stage(task, x, w, out, raw, results, slides, pads_vary(site))
+    return Stage(task, x, w, out, raw, results, slides, pads_vary(site), planes)

@@ -45,7 +45,8 @@ class Parts:
         """In one kernel."""
         if end - first == 1:
             group = self.groups[first]
-            stage = make_stage(replace(self.task, group=group, sources={}, tensors={}), False, False)
+            task = replace(self.task, group=group, sources={}, tensors={})
+            stage = make_stage(task, False, False, group.anchor.inputs[0] in self.task.group.inputs)
             return math.inf if isinstance(stage, str) else stage.cycles_alone(self.task)
         made = chain_of(self.task, self.groups[first:end], placed=False)
         return made.cycles if isinstance(made, Chain) else math.inf

@@ -25,7 +25,7 @@ from fusewright.schedules.prologue import left_side, pixel_staging
 from fusewright.schedules.staging import conv_staging
 from fusewright.schedules.task import Lowered, Task, Way
 from fusewright.schedules.tile import in_halves, pick_tile
-from fusewright.schedules.winograd_ways import OPEN_PIXELS, direct_cycles, ways, work_of
+from fusewright.schedules.winograd_ways import OPEN_PIXELS, direct_cycles, of_planes, ways, work_of
 
 COMPUTED = 4.0  # cycles of a vector of the left side that is computed and staged
 FEWER = 4  # times as many numbers as the filters has an input whose scaling is moved to these
@@ -46,7 +46,8 @@ def lower_conv(task: Task) -> list[Lowered]:
     filters = Filters(w, groups, shape_w[1], shape_w[0] // groups, shape_w[2:])
     geometry = conv_geometry(site, shape_of(x), shape_w[2:], out_shape)
     c = Convolution(x, filters, geometry, out_shape)
-    fewer, paired, other = ways(task, c, bias), pairs(whole, c, bias), with_scaled_filters(task, c)
+    fewer = [*ways(task, c, bias), *of_planes(task, c, bias)]
+    paired, other = pairs(whole, c, bias), with_scaled_filters(task, c)
     if not fewer and not paired and other is None:
         return convolve(task, c, bias)
     cycles, extra = direct_cycles(task, c), 0.0

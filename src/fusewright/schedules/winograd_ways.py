@@ -9,16 +9,20 @@ import onnx_ir as ir
 
 from fusewright.graph.group import dtype_of
 from fusewright.kernel.expr import SIZES
-from fusewright.schedules.bilinear import Bilinear, possible, relative_error, sliding
+from fusewright.schedules.bilinear import Bilinear, possible, relative_error, sliding, stepping
 from fusewright.schedules.choice import Option
-from fusewright.schedules.convolution import Convolution
+from fusewright.schedules.convolution import Convolution, in_group
 from fusewright.schedules.paired import MAX_ROWS, OPEN_TILE, even_tile, multiply, paired
 from fusewright.schedules.task import Lowered, Task, Way
 from fusewright.schedules.tile import TileShape, pick_tile, tile_costs
 from fusewright.schedules.winograd import Tiling, lower_winograd, tiles_of
+from fusewright.schedules.winograd_planes import Shape, lower_planes
 
 OUTPUTS = ((2, 2), (2, 4), (4, 4))  # of a piece, along y and x
 OPEN_PIXELS = 56 * 56  # that open extents are taken for
+PIXELS = 2  # of a tile of planes, along y and along x
+MOST_POSITIONS = 36  # of such: each is spelled out
+NEAR = 1 << 15  # bytes of a row of such tiles, which each panel of filters reads again: about the L1 cache
 FEWEST = 24  # tiles of a block that a panel of weights is read for
 MOST = 96  # tiles of a block: more read weights less often, but not by much
 STREAM = 6.0
@@ -42,6 +46,26 @@ def ways(task: Task, c: Convolution, bias: ir.Value | None) -> list[Way]:
             option = Option(f"winograd {y.m}x{x.m} in pairs", in_pairs, f"relative error {error:.1e}")
             made.append(Way(option, partial(_lower_in_pairs, task, c, bias, y, x)))
     return made
+
+
+def of_planes(task: Task, c: Convolution, bias: ir.Value | None) -> list[Way]:
+    """The way for an image in few planes, if there is one that is exact enough."""
+    shape = planes_shape(task, c)
+    if shape is None:
+        return []
+    option = Option(f"winograd {shape.y.m}x{shape.x.m} of planes", shape.cycles, f"relative error {shape.error:.1e}")
+    return [Way(option, partial(lower_planes, task, c, bias, shape))]
+
+
+def planes_shape(task: Task, c: Convolution) -> Shape | None:
+    """How `c` is cut if its input is an image in few planes, and the way for these is exact enough."""
+    w = task.array_of(c.filters.value)
+    if w is None or not _planes(task, c):
+        return None
+    y, x = (stepping(PIXELS, r, s) for r, s in zip(c.filters.taps, c.geometry.strides, strict=True))
+    shape = Shape(c, y, x, task.target, relative_error([y, x], w))
+    fits = y.n * x.n <= MOST_POSITIONS and shape.bytes <= NEAR and shape.error <= task.chooser.error_limit
+    return shape if fits else None
 
 
 def algorithms(task: Task, c: Convolution) -> list[tuple[Bilinear, Bilinear]]:
@@ -124,6 +148,26 @@ def _eligible(task: Task, c: Convolution) -> bool:
         and all(s == 1 for s in (*geometry.strides, *geometry.dilations))
         and filters.ci >= task.target.lanes
         and (computed or task.strides_of(c.x)[1] == 1)
+    )
+
+
+def _planes(task: Task, c: Convolution) -> bool:
+    """Whether the input lies in planes of known extents."""
+    filters, geometry = c.filters, c.geometry
+    return (
+        task.chooser.error_limit > 0
+        and dtype_of(c.x) == "f32"
+        and not task.open_extents
+        and not in_group(task, c.x)
+        and len(c.out) == 4
+        and task.strides_of(c.x)[3] == 1
+        and min(c.out) > 0
+        and filters.groups == 1
+        and not filters.transposed
+        and filters.chosen is None
+        and c.place is None
+        and all(d == 1 for d in geometry.dilations)
+        and all(s < r and possible(PIXELS, -(-r // s)) for r, s in zip(filters.taps, geometry.strides, strict=True))
     )
 
 

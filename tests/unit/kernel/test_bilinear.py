@@ -18,6 +18,7 @@ from fusewright.schedules.bilinear import (
     possible,
     relative_error,
     sliding,
+    stepping,
     transformed_filters,
 )
 from fusewright.schedules.winograd import pack_filters
@@ -40,6 +41,17 @@ def test_products_at_points_slide_a_filter(m: int, r: int) -> None:
         g, d = [Fraction(int(i == k)) for i in range(r)], [Fraction(int(i == j)) for i in range(a.n)]
         products = [p * q for p, q in zip(applied(a.filter, g), applied(a.input, d), strict=True)]
         assert applied(a.output, products) == [Fraction(int(i + k == j)) for i in range(m)]
+
+
+@pytest.mark.parametrize(("m", "r", "step"), [(2, 3, 2), (2, 5, 2), (3, 3, 2), (2, 7, 3), (1, 4, 2), (4, 3, 1)])
+def test_products_of_each_phase_slide_a_filter_by_steps(m: int, r: int, step: int) -> None:
+    a = stepping(m, r, step)
+    assert a.n == (m - 1) * step + r == len(a.filter) == len(a.input)
+    for k, j in product(range(r), range(a.n)):
+        g, d = [Fraction(int(i == k)) for i in range(r)], [Fraction(int(i == j)) for i in range(a.n)]
+        products = [p * q for p, q in zip(applied(a.filter, g), applied(a.input, d), strict=True)]
+        assert applied(a.output, products) == [Fraction(int(i * step + k == j)) for i in range(m)]
+    assert all(len({i % step for i, c in enumerate(row) if c}) == 1 for row in a.input)
 
 
 @sizes
@@ -110,3 +122,5 @@ def test_errors_grow_with_the_tiles_and_are_zero_for_no_filter() -> None:
     assert 5e-8 < small < large < huge < 1e-5
     assert large < 1e-6
     assert error(4, np.zeros_like(w)) == 0
+    by_steps = stepping(2, 3, 2)
+    assert 5e-8 < relative_error([by_steps, by_steps], w) < large

@@ -66,6 +66,29 @@ def test_small_images(shape: tuple[int, ...]) -> None:
         check(chain_of(shape, [Layer(19), Layer(), Layer(4)], rows), AVX512, shares=(1, 4))
 
 
+IMAGE = Layer(18, strides=(2, 2), image=True)
+
+
+@targets
+@pytest.mark.parametrize("rows", [1, 2, 5])
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [IMAGE, Layer(), Layer(5, activation="")],
+        [IMAGE, Layer(strides=(2, 2), activation="Silu")],
+        [Layer(7, kernel=(3, 5), strides=(1, 2), pads=(0, 2, 1, 2), image=True), Layer(), Layer(9)],
+    ],
+    ids=["3x3", "3x3, two depthwise steps", "3x5"],
+)
+def test_an_image_in_planes_is_read_first(target: Target, layers: list[Layer], rows: int) -> None:
+    check(chain_of((2, 3, 14, 19), layers, rows), target, shares=(1, 3))
+
+
+def test_planes_are_read_first_alone() -> None:
+    made = chain_of((1, 3, 14, 19), [Layer(), IMAGE, Layer()], 1).chain(AVX512)
+    assert "neither pointwise nor depthwise" in str(made)
+
+
 def test_refusals_say_why() -> None:
     layers = [Layer(20), Layer(), Layer(6)]
     assert "extents are open" in str(chain_of((1, 5, 9, 9), layers, 1).chain(AVX512, open_extents=True))

@@ -390,4 +390,20 @@ FW_DEFINE_ACROSS_ALL(f64, double, int64_t, FW_MAX, FW_MIN)
 FW_DEFINE_ACROSS_ALL(i32, int32_t, int32_t, FW_IMAX, FW_IMIN)
 FW_DEFINE_ACROSS_ALL(i64, int64_t, int64_t, FW_IMAX, FW_IMIN)
 
+/* x, computed where this stands: a C compiler that puts off additions, because it would have to keep their sum, may keep
+ * several numbers instead of one, and run out of registers. */
+#if FW_LANES == 16 && defined(__AVX512F__)
+#define FW_REGISTER "+v"
+#elif (FW_LANES == 8 && defined(__AVX__)) || (FW_LANES == 4 && defined(__SSE2__))
+#define FW_REGISTER "+x"
+#elif FW_LANES == 4 && defined(__aarch64__)
+#define FW_REGISTER "+w"
+#endif
+FW_FN fw_f32v fw_now_f32(fw_f32v x) {
+#ifdef FW_REGISTER
+    __asm__ volatile("" : FW_REGISTER(x));
+#endif
+    return x;
+}
+
 #endif
