@@ -11,7 +11,7 @@ from kernel_cases import Case, floats, node
 
 from fusewright.codegen.c import print_kernel
 from fusewright.schedules import winograd_ways
-from fusewright.schedules.chain import Stage
+from fusewright.schedules.chain_stage import Stage
 from fusewright.schedules.choice import Chooser, Option
 from fusewright.schedules.task import Lowered
 from fusewright.target.target import Target

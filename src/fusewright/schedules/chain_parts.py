@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from fusewright.graph.group import Group, dtype_of, elements, shape_of
 from fusewright.kernel.expr import SIZES
-from fusewright.schedules.chain import Chain, chain_of, make_stage
+from fusewright.schedules.chain import Chain, chain_of
+from fusewright.schedules.chain_stage import make_stage
 from fusewright.schedules.task import Task
 
 EXPOSED = 0.25  # of the time for what lies beyond the L2 cache, that arithmetic does not hide

@@ -13,10 +13,11 @@ from fusewright.schedules.bilinear import Bilinear, possible, relative_error, sl
 from fusewright.schedules.choice import Option
 from fusewright.schedules.convolution import Convolution, in_group
 from fusewright.schedules.paired import MAX_ROWS, OPEN_TILE, even_tile, multiply, paired
+from fusewright.schedules.planes_shape import Shape
 from fusewright.schedules.task import Lowered, Task, Way
 from fusewright.schedules.tile import TileShape, pick_tile, tile_costs
 from fusewright.schedules.winograd import Tiling, lower_winograd, tiles_of
-from fusewright.schedules.winograd_planes import Shape, lower_planes
+from fusewright.schedules.winograd_planes import lower_planes
 
 OUTPUTS = ((2, 2), (2, 4), (4, 4))  # of a piece, along y and x
 OPEN_PIXELS = 56 * 56  # that open extents are taken for

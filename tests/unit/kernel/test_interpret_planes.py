@@ -13,8 +13,8 @@ from paired_cases import prefer
 
 from fusewright.schedules import winograd_planes
 from fusewright.schedules.convolution import Convolution
+from fusewright.schedules.planes_shape import Shape
 from fusewright.schedules.task import Task
-from fusewright.schedules.winograd_planes import Shape
 from fusewright.target.target import Target
 from fusewright.target.x86 import AVX2, AVX512
 
