@@ -46,7 +46,7 @@ def lower_conv(task: Task) -> list[Lowered]:
     filters = Filters(w, groups, shape_w[1], shape_w[0] // groups, shape_w[2:])
     geometry = conv_geometry(site, shape_of(x), shape_w[2:], out_shape)
     c = Convolution(x, filters, geometry, out_shape)
-    fewer = [*ways(task, c, bias), *of_planes(task, c, bias)]
+    fewer = [*ways(task, c, bias), *of_planes(task, c)]
     paired, other = pairs(whole, c, bias), with_scaled_filters(task, c)
     if not fewer and not paired and other is None:
         return convolve(task, c, bias)

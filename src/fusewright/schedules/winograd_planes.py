@@ -17,16 +17,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-import onnx_ir as ir
-
 from fusewright.graph.group import dtype_of, elements
 from fusewright.kernel.expr import Buffer, Expr, Load, Op, Var, const, index, minimum
 from fusewright.kernel.loops import CallC, Kernel
-from fusewright.kernel.tensor import Anchor, Mapped, Source, Tensor, walk
+from fusewright.kernel.tensor import Anchor, Mapped, Source, walk
 from fusewright.kernel.vectorize import LANE, Vectorizer
 from fusewright.schedules.bilinear import identity
 from fusewright.schedules.convolution import Convolution
-from fusewright.schedules.epilogue import Results, bias_along, bind_epilogue, element_along, epilogue, sum_along
+from fusewright.schedules.depthwise import channel_results
+from fusewright.schedules.epilogue import Results, bind_epilogue, element_along, sum_along
 from fusewright.schedules.planes_shape import Shape, Sum
 from fusewright.schedules.product import LONG_EPILOGUE
 from fusewright.schedules.prologue import left_side
@@ -35,12 +34,10 @@ from fusewright.schedules.winograd import pack_filters
 from fusewright.schedules.winograd_sums import emit_sums
 
 
-def lower_planes(task: Task, c: Convolution, bias: ir.Value | None, shape: Shape) -> list[Lowered]:
+def lower_planes(task: Task, c: Convolution, shape: Shape) -> list[Lowered]:
     """The kernel of a convolution with constant filters, one group, and two spatial dimensions."""
     dtype = dtype_of(c.x)
-    raw = Anchor(c.out, dtype)
-    tensor: Tensor = raw if bias is None else raw + bias_along(task.tensor(bias), 1, len(c.out))
-    results = epilogue(task, tensor)
+    raw, results = channel_results(task)
     kernel = task.kernel("winograd")
     left = left_side(task, kernel, c.x)
     if not isinstance(left.tensor, Source):

@@ -49,13 +49,13 @@ def ways(task: Task, c: Convolution, bias: ir.Value | None) -> list[Way]:
     return made
 
 
-def of_planes(task: Task, c: Convolution, bias: ir.Value | None) -> list[Way]:
+def of_planes(task: Task, c: Convolution) -> list[Way]:
     """The way for an image in few planes, if there is one that is exact enough."""
     shape = planes_shape(task, c)
     if shape is None:
         return []
     option = Option(f"winograd {shape.y.m}x{shape.x.m} of planes", shape.cycles, f"relative error {shape.error:.1e}")
-    return [Way(option, partial(lower_planes, task, c, bias, shape))]
+    return [Way(option, partial(lower_planes, task, c, shape))]
 
 
 def planes_shape(task: Task, c: Convolution) -> Shape | None:

@@ -80,7 +80,7 @@ def test_arrays_that_positions_share() -> None:
 
     shapes: list[Shape] = []
 
-    def seen(task: Task, c: Convolution, bias: object, shape: Shape) -> list[Any]:
+    def seen(task: Task, c: Convolution, shape: Shape) -> list[Any]:
         shapes.append(shape)
         return []
 
