@@ -12,6 +12,7 @@ from branches import Graph, check
 
 import fusewright as fw
 from fusewright.schedules import winograd_ways
+from fusewright.schedules.planes_shape import Shape
 from fusewright.target import get, runs_here
 
 # channels, filters, height and width, taps, steps, pads, batch
@@ -42,7 +43,7 @@ def add_case(graph: Graph, case: tuple[Any, ...], kind: str) -> None:
 
 @pytest.fixture
 def wherever_possible(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(winograd_ways.Shape, "cycles", 0.0)
+    monkeypatch.setattr(Shape, "cycles", 0.0)
     monkeypatch.setattr(winograd_ways, "NEAR", 1 << 20)
 
 

@@ -7,9 +7,10 @@ import pytest
 
 import fusewright as fw
 from fusewright.graph.decisions import Log
+from fusewright.graph.text import parse_model
 from fusewright.passes.scale_for_powers import ScaleForPowers
 
-from .helpers import Outcome, parse_model, rewrite
+from .helpers import Outcome, rewrite
 
 IMAGE = "float[1,4,8,8]"
 CONV = f"g ({IMAGE} x) => ({IMAGE} y) <float[4,4,3,3] w, float[4] b, {IMAGE} k>"
