@@ -92,6 +92,7 @@ def test_the_image_is_read_by_a_chain(threads: int) -> None:
     made = session.describe()
     assert any([n.op_type for n in k.nodes].count("Conv") == 3 for k in made.kernels)
     assert made.memory is not None and made.memory.arena < 1_600_000  # 32 channels of 112x112
+    assert any(re.match(r"depth first \(relative error \d\.\de-0[78]\)", d.reason) for d in made.decisions)
     if runs_here(get("avx512")):
         check(graph, threads)
 

@@ -73,7 +73,9 @@ class Chain:
 
     def options(self) -> tuple[Option, Option]:
         """Depth first, and one kernel after the other: the same arithmetic, other ways through memory."""
-        return Option("depth first", self.cycles), Option("apart", self.apart)
+        errors = [error for error in (s.error for s in self.stages) if error]
+        note = f"relative error {max(errors):.1e}" if errors else ""
+        return Option("depth first", self.cycles, note), Option("apart", self.apart)
 
     @property
     def cycles(self) -> float:

@@ -24,7 +24,16 @@ from fusewright.schedules.epilogue import Results, bind_epilogue
 from fusewright.schedules.filters import Filters
 from fusewright.schedules.geometry import conv_geometry
 from fusewright.schedules.normal_form import Loop, Product
-from fusewright.schedules.paired import EXTRA_ROWS, Paired, even_tile, exact_enough, lines_of, paired, use_pairs
+from fusewright.schedules.paired import (
+    EXTRA_ROWS,
+    Paired,
+    even_tile,
+    exact_enough,
+    lines_of,
+    paired,
+    relative_error,
+    use_pairs,
+)
 from fusewright.schedules.planes_shape import Shape
 from fusewright.schedules.pointwise import merge_axes
 from fusewright.schedules.product import emit_rows
@@ -122,6 +131,13 @@ class Stage:
             return None
         found = paired(task.target, batch * height * width, k, columns, True)
         return found if found is not None and found.cycles < self.plain_cycles(task) else None
+
+    @property
+    def error(self) -> float:
+        """Of its results, relative to their size, where they are not plain sums of products (else 0)."""
+        if self.planes is not None:
+            return self.planes.error
+        return relative_error(shape_of(self.x)[1]) if self.pairs(self.task) is not None else 0.0
 
     def plain_cycles(self, task: Task) -> float:
         target, channels = task.target, shape_of(self.out)[1]
