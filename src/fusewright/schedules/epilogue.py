@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from fusewright.kernel.expr import Buffer, Expr, Op, Var, index
 from fusewright.kernel.loops import Kernel
 from fusewright.kernel.tensor import Anchor, Index, Mapped, Moved, Reduced, Source, Tensor, broadcast_index, walk
-from fusewright.kernel.vectorize import Vectorizer, vectorizable
+from fusewright.kernel.vectorize import LANE, Vectorizer, vectorizable
 from fusewright.schedules.task import Operand, Task
 
+LONG_EPILOGUE = 5  # elementwise nodes; more are not repeated for each accumulator
 
 def epilogue(task: Task, raw: Tensor) -> list[Tensor]:
     """Trace the nodes behind the anchor with its result standing for `raw`; returns the group's output tensors."""
@@ -45,6 +46,11 @@ class Results:
         for tensor in above([t for t, _, _ in self.tensors], anchors):
             tensor.forget()
         return all(vectorizable(v) for v in values)
+
+    @property
+    def long(self) -> bool:
+        """Whether there is too much of it to be repeated for each accumulator."""
+        return sum(isinstance(t, Mapped) for t in walk(*self.read)) > LONG_EPILOGUE
 
     @property
     def read(self) -> list[Tensor]:
@@ -125,6 +131,12 @@ def element_along(tensor: Tensor, dim: int, rank: int, place: Expr) -> Expr:
     idx: list[Expr] = [index(0)] * rank
     idx[dim] = place
     return tensor.at(broadcast_index(tuple(idx), tensor.shape))
+
+
+def vector_along(tensor: Tensor, dim: int, rank: int, place: Expr, active: Expr | None) -> Expr:
+    """The same for a vector of places from `place` on, `active` of them (None: all)."""
+    value = Vectorizer(active)(element_along(tensor, dim, rank, place + LANE))
+    return value if value.vec else Op(value.dtype, True, "splat", (value,))  # it may be one for all places
 
 
 def bind_epilogue(task: Task, kernel: Kernel, results: Sequence[Tensor]) -> Results:

@@ -36,7 +36,7 @@ class Shape:
     y: Bilinear
     x: Bilinear
     target: Target
-    error: float
+    error: float = 0.0
 
     @cached_property
     def across(self) -> Side:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from fusewright.kernel.expr import SIZES, Buffer, Const, Expr, Load, Op, arg, index, minimum
 from fusewright.kernel.loops import Kernel
-from fusewright.kernel.tensor import Mapped, Tensor, walk
+from fusewright.kernel.tensor import Tensor
 from fusewright.kernel.vectorize import LANE, Vectorizer
-from fusewright.schedules.epilogue import element_along, sum_along
+from fusewright.schedules.epilogue import sum_along, vector_along
 from fusewright.schedules.normal_form import Place, Product
 from fusewright.schedules.task import Task
 from fusewright.schedules.tile import (
@@ -28,7 +28,6 @@ from fusewright.schedules.tile import (
 )
 
 NEAR = 1 << 15  # bytes of a block that are written and read again at once: about the L1 cache
-LONG_EPILOGUE = 5  # elementwise nodes; more are not repeated for each accumulator
 
 
 def emit_product(task: Task, kernel: Kernel, p: Product) -> int:
@@ -54,10 +53,9 @@ class _Emitter:
     repeats: bool = False  # whether the last tile of a block may repeat rows of the one before
 
     def __post_init__(self) -> None:
-        nodes = sum(isinstance(t, Mapped) for t in walk(*(tensor for tensor, _, _ in self.p.results.tensors)))
         # a long epilogue is spelled once, in a loop over the rows of the tile; so is each with open extents, whose
         # tails come in several sizes and which is lowered anew for each size
-        self.compact = nodes > LONG_EPILOGUE or not self.p.fixed
+        self.compact = self.p.results.long or not self.p.fixed
         self.total: Tensor = self.p.anchor
         self.start: Tensor | None = None
         if self.p.inner is emit_tile and self.p.n_dim >= 0:
@@ -352,9 +350,8 @@ class _Emitter:
 
     def begin(self, start: Tensor, outer: list[Expr], n0: Expr, v: int, active: Expr | None) -> Expr:
         """What the sums of one vector of columns begin with."""
-        column = self.column(outer, n0 + v * self.kernel.lanes) + LANE
-        value = Vectorizer(active)(element_along(start, self.p.n_dim, self.p.rank, column))
-        return value if value.vec else Op(value.dtype, True, "splat", (value,))  # it may be one for all columns
+        column = self.column(outer, n0 + v * self.kernel.lanes)
+        return vector_along(start, self.p.n_dim, self.p.rank, column, active)
 
     def column(self, outer: list[Expr], n: Expr) -> Expr:
         """The logical column: grouped convolutions have their group as an outer loop that drives the columns too."""

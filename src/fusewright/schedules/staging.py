@@ -119,7 +119,7 @@ class _ConvStage:
             with kernel.when(inside):
                 self.padded_row(kernel, scratch, at, where, first_channel)
             with kernel.otherwise():
-                _zero(kernel, scratch, at, self.row_step)
+                clear(kernel, scratch, at, self.row_step)
 
     def outer_place(self, outer: Sequence[Expr]) -> tuple[Expr, Expr, Expr]:
         """Of this block: its image, the first channel of its group, its depth."""
@@ -138,11 +138,11 @@ class _ConvStage:
     def padded_row(self, kernel: Kernel, scratch: Buffer, at: Expr, where: list[Expr], first_channel: Expr) -> None:
         ci = self.ci
         if self.before:
-            _zero(kernel, scratch, at, index(self.before * ci))
+            clear(kernel, scratch, at, index(self.before * ci))
         self.copy_row(kernel, scratch, at, where, first_channel)
         end = self.before + self.inside
         if self.width > end or not self.product.fixed:
-            _zero(kernel, scratch, at + self.ext(end * ci), self.ext((self.width - end) * ci))
+            clear(kernel, scratch, at + self.ext(end * ci), self.ext((self.width - end) * ci))
 
     def copy_row(self, kernel: Kernel, scratch: Buffer, at: Expr, where: list[Expr], first_channel: Expr) -> None:
         left, ci, before = self.left, self.ci, self.before
@@ -184,7 +184,9 @@ def _both(a: Expr, b: Expr) -> Expr:
     return Op("bool", False, "and", (a, b))
 
 
-def _zero(kernel: Kernel, scratch: Buffer, at: Expr, count: Expr) -> None:
+def clear(kernel: Kernel, scratch: Buffer, at: Expr, count: Expr) -> None:
+    """`count` zeros from `at` on."""
+
     def body(lane: Expr, vectorize: Vectorizer) -> None:
         kernel.store_lanes(scratch, at + lane, const(0, scratch.dtype), vectorize)
 

@@ -20,6 +20,7 @@ from fusewright.schedules.convolution import Convolution, loop_taps
 from fusewright.schedules.normal_form import Product
 from fusewright.schedules.paired import Overlapping
 from fusewright.schedules.prologue import LeftSide
+from fusewright.schedules.staging import clear
 from fusewright.schedules.task import Strides
 from fusewright.schedules.window import ceil_div
 
@@ -91,8 +92,8 @@ class _Windows:
         if g.pads_begin[-1] or g.pads_end[-1]:
             low = kernel.let(minimum(maximum(0 - x0, 0), width), "low")
             high = kernel.let(maximum(minimum(self.ext(shape_of(self.c.x)[-1]) - x0, width), low), "high")
-            _clear(kernel, scratch, start, low * column)
-            _clear(kernel, scratch, start + high * column, (width - high) * column)
+            clear(kernel, scratch, start, low * column)
+            clear(kernel, scratch, start + high * column, (width - high) * column)
         place: list[Expr] = [index(0)] * len(self.c.out)
         for i, loop in zip(outer, self.product.outer, strict=True):
             place[loop.dim] = i
@@ -147,10 +148,3 @@ class _Windows:
 
     def ext(self, value: int) -> Expr:
         return index(value) if self.product.fixed else arg(value)
-
-
-def _clear(kernel: Kernel, scratch: Buffer, at: Expr, count: Expr) -> None:
-    def body(lane: Expr, vectorize: Vectorizer) -> None:
-        kernel.store_lanes(scratch, at + lane, const(0, scratch.dtype), vectorize)
-
-    kernel.vector_loop(count, body)

@@ -13,22 +13,22 @@ around them, and sums of neighbours in one of these. Positions that read the sam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from fusewright.graph.group import dtype_of, elements
 from fusewright.kernel.expr import Buffer, Expr, Load, Op, Var, const, index, minimum
 from fusewright.kernel.loops import CallC, Kernel
-from fusewright.kernel.tensor import Anchor, Mapped, Source, walk
+from fusewright.kernel.tensor import Anchor, Source
 from fusewright.kernel.vectorize import LANE, Vectorizer
 from fusewright.schedules.bilinear import identity
 from fusewright.schedules.convolution import Convolution
 from fusewright.schedules.depthwise import channel_results
-from fusewright.schedules.epilogue import Results, bind_epilogue, element_along, sum_along
+from fusewright.schedules.epilogue import Results, bind_epilogue, sum_along, vector_along
 from fusewright.schedules.planes_shape import Shape, Sum
-from fusewright.schedules.product import LONG_EPILOGUE
 from fusewright.schedules.prologue import left_side
+from fusewright.schedules.staging import clear
 from fusewright.schedules.task import Lowered, Operand, Pack, Task
 from fusewright.schedules.winograd import pack_filters
 from fusewright.schedules.winograd_sums import emit_sums
@@ -99,9 +99,8 @@ class _Emitter:
         self.dtype, self.ci = anchor.dtype, shape.c.filters.ci
         self.total, self.start = sum_along(results, anchor, 1)
         self.stage = kernel.scratch(self.dtype, shape.y.n * self.ci * shape.line, "stage")
-        nodes = sum(isinstance(t, Mapped) for t in walk(*results.read))
         self.tile: Buffer | None = None  # of a long epilogue, which is spelled once
-        if nodes > LONG_EPILOGUE:
+        if results.long:
             self.tile = kernel.scratch(self.dtype, shape.y.m * shape.x.m * shape.together * kernel.lanes, "tile")
 
     def row(self, n: Expr, y: Expr, stop: Expr) -> None:
@@ -139,7 +138,7 @@ class _Emitter:
                     self.split(at, (n, channel, in_y), phases)
                 with kernel.otherwise():
                     for place, length in phases:
-                        self.vectors(length, at + place, lambda lane: const(0, self.dtype))
+                        clear(kernel, self.stage, at + place, index(length))
         if shape.y.input != identity(shape.y.n):
             with kernel.loop(self.ci, "channel") as channel:
                 for place, length in phases:
@@ -208,12 +207,6 @@ class _Emitter:
 
         kernel.vector_loop(index(length), vector)
 
-    def vectors(self, length: int, to: Expr, element: Callable[[Expr], Expr]) -> None:
-        def body(lane: Expr, vectorize: Vectorizer) -> None:
-            self.kernel.store_lanes(self.stage, to + lane, element(lane), vectorize)
-
-        self.kernel.vector_loop(index(length), body)
-
     # -- products and pixels ----------------------------------------------------------------------------------
     def panels(self, tiles: _Tiles) -> None:
         """All columns of some tiles: their pixels are written from front to back."""
@@ -255,8 +248,7 @@ class _Emitter:
         """What the sums of a vector of columns begin with."""
         if self.start is None:
             return self.zero
-        start = Vectorizer(active)(element_along(self.start, 1, 4, n0 + LANE))
-        return self.kernel.let(start if start.vec else Op(start.dtype, True, "splat", (start,)), "start")
+        return self.kernel.let(vector_along(self.start, 1, 4, n0, active), "start")
 
     @property
     def zero(self) -> Expr:

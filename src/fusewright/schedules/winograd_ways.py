@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from math import ceil, prod
 
@@ -64,9 +65,11 @@ def planes_shape(task: Task, c: Convolution) -> Shape | None:
     if w is None or not _planes(task, c):
         return None
     y, x = (stepping(PIXELS, r, s) for r, s in zip(c.filters.taps, c.geometry.strides, strict=True))
-    shape = Shape(c, y, x, task.target, relative_error([y, x], w))
-    fits = y.n * x.n <= MOST_POSITIONS and shape.bytes <= NEAR and shape.error <= task.chooser.error_limit
-    return shape if fits else None
+    shape = Shape(c, y, x, task.target)
+    if y.n * x.n > MOST_POSITIONS or shape.bytes > NEAR:
+        return None
+    shape = replace(shape, error=relative_error([y, x], w))
+    return shape if shape.error <= task.chooser.error_limit else None
 
 
 def algorithms(task: Task, c: Convolution) -> list[tuple[Bilinear, Bilinear]]:
@@ -133,10 +136,9 @@ def streaming(weights: int) -> float:
     return weights * SIZES["f32"] / STREAM
 
 
-def _eligible(task: Task, c: Convolution) -> bool:
-    """Whether the arithmetic is that of a sliding filter, and the channels of a pixel lie side by side."""
-    filters, geometry, node = c.filters, c.geometry, c.x.producer()
-    computed = node is not None and node in task.group.nodes
+def _plain(task: Task, c: Convolution) -> bool:
+    """Whether there is one filter for all channels, without gaps, that another arithmetic may take the place of."""
+    filters = c.filters
     return (
         task.chooser.error_limit > 0
         and dtype_of(c.x) == "f32"
@@ -144,31 +146,34 @@ def _eligible(task: Task, c: Convolution) -> bool:
         and not filters.transposed
         and filters.chosen is None
         and c.place is None
+        and all(d == 1 for d in c.geometry.dilations)
+    )
+
+
+def _eligible(task: Task, c: Convolution) -> bool:
+    """Whether the arithmetic is that of a sliding filter, and the channels of a pixel lie side by side."""
+    filters = c.filters
+    return (
+        _plain(task, c)
         and len(filters.taps) <= 2
         and max(filters.taps) > 1
-        and all(s == 1 for s in (*geometry.strides, *geometry.dilations))
+        and all(s == 1 for s in c.geometry.strides)
         and filters.ci >= task.target.lanes
-        and (computed or task.strides_of(c.x)[1] == 1)
+        and (in_group(task, c.x) or task.strides_of(c.x)[1] == 1)
     )
 
 
 def _planes(task: Task, c: Convolution) -> bool:
     """Whether the input lies in planes of known extents."""
-    filters, geometry = c.filters, c.geometry
+    steps = zip(c.filters.taps, c.geometry.strides, strict=True)
     return (
-        task.chooser.error_limit > 0
-        and dtype_of(c.x) == "f32"
+        _plain(task, c)
         and not task.open_extents
         and not in_group(task, c.x)
         and len(c.out) == 4
         and task.strides_of(c.x)[3] == 1
         and min(c.out) > 0
-        and filters.groups == 1
-        and not filters.transposed
-        and filters.chosen is None
-        and c.place is None
-        and all(d == 1 for d in geometry.dilations)
-        and all(s < r and possible(PIXELS, -(-r // s)) for r, s in zip(filters.taps, geometry.strides, strict=True))
+        and all(s < r and possible(PIXELS, -(-r // s)) for r, s in steps)
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from kernel_cases import Case, check, floats, layouts, node, targets
 from paired_cases import prefer
 
-from fusewright.schedules import winograd_planes
+from fusewright.schedules import epilogue
 from fusewright.schedules.convolution import Convolution
 from fusewright.schedules.planes_shape import Shape
 from fusewright.schedules.task import Task
@@ -56,7 +56,7 @@ def test_planes(name: str, target: Target) -> None:
 
 @layouts
 def test_a_long_epilogue_is_spelled_once(layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(winograd_planes, "LONG_EPILOGUE", 0)
+    monkeypatch.setattr(epilogue, "LONG_EPILOGUE", 0)
     for name in ("3x3, steps of 2", "steps of 1"):
         check(case_of(name, layout, "HardSwish"), AVX2)
 
