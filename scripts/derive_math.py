@@ -135,6 +135,8 @@ FITS = {
     "exp": Fit(mpmath.exp, lambda t: 1 / mpmath.exp(t), -HALF_LN2, HALF_LN2, 5, exact=(1.0,)),
     # 2**r from one sixteenth to the next, for silu
     "exp2": Fit(lambda t: 2**t, lambda t: 2**-t, 0, 1 / 16, 2),
+    # 2**r for silu without AVX-512
+    "exp2_wide": Fit(lambda t: 2**t, lambda t: 2**-t, -0.50001, 0.50001, 5, exact=(1.0,)),
     # e**x - 1 = x * P(x), |x| <= 1/2
     "expm1": Fit(lambda t: mpmath.expm1(t) / t, lambda t: t / mpmath.expm1(t), -0.5, 0.5, 6, exact=(1.0,)),
     # log(1 + f) = f - f**2/2 + f**3 * P(f), sqrt(1/2) - 1 <= f <= sqrt(2) - 1

@@ -68,6 +68,12 @@ def outputs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return made
 
 
+def fits(taps: tuple[int, ...], outputs: tuple[int, int]) -> bool:
+    """Whether a column of inputs and one of sums stay in the registers of this machine."""
+    outputs_of = zip(outputs[-len(taps) :], taps, strict=True)
+    return all(r == 1 or 2 * (m + r - 1) < host().vector_registers for m, r in outputs_of)
+
+
 SIZES = [((2, 2), 2), ((3, 3), 1), ((2, 4), 2), ((4, 4), 1), ((4, 4), 3)]
 
 
@@ -77,7 +83,8 @@ def test_winograd(outputs: tuple[int, int], threads: int, open_extents: bool) ->
     graph = Graph(open=open_extents)
     for i, case in enumerate(CASES):
         add_case(graph, case, KINDS[(i + sum(outputs) + threads) % len(KINDS)])
-    assert used_kernels(graph, threads).count("winograd") == len(CASES)
+    expected = sum(fits(taps, outputs) for _, _, _, taps, _, _ in CASES)
+    assert used_kernels(graph, threads).count("winograd") == expected >= len(CASES) - 1
     check(graph, threads)
 
 

@@ -74,6 +74,9 @@ def chain_of(x: tuple[int, ...], layers: Sequence[Layer], rows: int, residual: b
         value = f"c{i}"
         if layer.activation == "Silu":
             nodes += [node("Sigmoid", [value], [f"s{i}"]), node("Mul", [value, f"s{i}"], [f"a{i}"])]
+        elif layer.activation == "Relu6":
+            constants |= {"low": np.float32(0), "high": np.float32(6)}
+            nodes.append(node("Clip", [value, "low", "high"], [f"a{i}"]))
         elif layer.activation:
             nodes.append(node(layer.activation, [value], [f"a{i}"]))
         if layer.activation:

@@ -77,6 +77,7 @@ def local_response() -> Case:
 CASES: dict[str, Callable[[], Case]] = {
     **{f"matmul_{n}_columns": partial(matmul, 128, 64, n) for n in (8, 16, 24, 32, 48, 64, 100, 384, 1000)},
     **{f"matmul_{m}_rows": partial(matmul, m, 64, 256) for m in (1, 2, 3, 5, 7, 11, 13, 16, 49, 197)},
+    "matmul_of_many_weights": lambda: matmul(128, 768, 768),
     "computed_product": lambda: computed(12, 128, 64, 128),
     "narrow_computed_product": lambda: computed(12, 128, 128, 20),
     "conv_1x1": lambda: conv(64, 64, 56, 1),
@@ -99,6 +100,9 @@ CASES: dict[str, Callable[[], Case]] = {
     "depthwise_5x5": lambda: conv(120, 120, 14, 5, group=120),
     "chain": lambda: chain_of((1, 16, 28, 28), [Layer(96), Layer(), Layer(24)], 4),
     "chain_strided": lambda: chain_of((1, 24, 28, 28), [Layer(72), Layer(strides=(2, 2)), Layer(40)], 3),
+    "chain_of_limits": lambda: chain_of(
+        (1, 24, 56, 56), [Layer(144, activation="Relu6"), Layer(strides=(2, 2), activation="Relu6")], 3
+    ),
     "chain_of_an_image": lambda: chain_of(
         (1, 3, 64, 64), [Layer(32, strides=(2, 2), image=True), Layer(), Layer(16)], 4
     ),

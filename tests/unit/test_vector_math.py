@@ -88,7 +88,7 @@ BOUNDS = {
     "exp": Bound(np.exp, 2.5, flush=FLUSHED),
     "sigmoid": Bound(sigmoid, 4, flush=FLUSHED),
     "silu": Bound(lambda x: x * sigmoid(x), 4, SILU_FLUSHED, lambda isa, x: (isa is AVX512) * (4.5 + 1.25 * far(-x))),
-    "silu_log2": Bound(silu_log2, 4, SILU_FLUSHED, lambda isa, x: 6 if isa is AVX512 else far(x)),
+    "silu_log2": Bound(silu_log2, 4, SILU_FLUSHED, lambda isa, x: 6 * (isa is AVX512)),
     "tanh": Bound(np.tanh, 6),
     "erf": Bound(erf, 7),
     "log": Bound(np.log, 1),

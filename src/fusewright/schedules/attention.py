@@ -23,7 +23,7 @@ from fusewright.schedules.contract import copied
 from fusewright.schedules.epilogue import bind_epilogue
 from fusewright.schedules.pointwise import aligned_strides
 from fusewright.schedules.task import Lowered, Operand, Strides, Task
-from fusewright.schedules.tile import MAX_ROWS, TileShape, choose_tile, tile_cost
+from fusewright.schedules.tile import TileShape, choose_tile, most_rows, tile_cost
 
 BLOCK_ROWS = 256  # of a unit at most: packing keys and values for so many costs next to nothing
 ROW_BYTES = 1 << 14  # of the scores of a tile: half of a first cache
@@ -67,9 +67,9 @@ def take_apart(task: Task) -> Parts:
 def choose_blocks(task: Task, heads: int, rows: int, keys: int, depth: int, columns: int, dtype: str) -> Blocks:
     lanes, fixed = task.target.lanes, not task.open_extents
     tile = choose_tile(task.target, columns if fixed else None, rows if fixed else None)
-    most = MAX_ROWS[32 if task.target.vector_registers >= 32 else 16][tile.vectors]
+    most = most_rows(task.target)[tile.vectors]
     if fixed:  # a tile is computed whole where rows end inside it
-        tall = min(range(1, most + 1), key=lambda r: (-(-rows // r) * tile_cost(r, tile.vectors), -r))
+        tall = min(range(1, most + 1), key=lambda r: (-(-rows // r) * tile_cost(task.target, r, tile.vectors), -r))
         tile = TileShape(tall, tile.vectors)
     if dtype == "f64":  # half as many elements in a register, so half the rows
         tile = TileShape(max(1, tile.rows // 2), tile.vectors)

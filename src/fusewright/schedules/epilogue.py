@@ -7,11 +7,23 @@ from dataclasses import dataclass, field
 
 from fusewright.kernel.expr import Buffer, Expr, Op, Var, index
 from fusewright.kernel.loops import Kernel
-from fusewright.kernel.tensor import Anchor, Index, Mapped, Moved, Reduced, Source, Tensor, broadcast_index, walk
+from fusewright.kernel.tensor import (
+    Anchor,
+    Index,
+    Literal,
+    Mapped,
+    Moved,
+    Reduced,
+    Source,
+    Tensor,
+    broadcast_index,
+    walk,
+)
 from fusewright.kernel.vectorize import LANE, Vectorizer, vectorizable
 from fusewright.schedules.task import Operand, Task
 
 LONG_EPILOGUE = 5  # elementwise nodes; more are not repeated for each accumulator
+
 
 def epilogue(task: Task, raw: Tensor) -> list[Tensor]:
     """Trace the nodes behind the anchor with its result standing for `raw`; returns the group's output tensors."""
@@ -51,6 +63,13 @@ class Results:
     def long(self) -> bool:
         """Whether there is too much of it to be repeated for each accumulator."""
         return sum(isinstance(t, Mapped) for t in walk(*self.read)) > LONG_EPILOGUE
+
+    @property
+    def kept(self) -> int:
+        """How many constants a C compiler keeps in registers across the loops around: each that is spelled for every
+        accumulator."""
+        literals = {t.value for t in walk(*self.read) if isinstance(t, Literal)}
+        return 0 if self.long else len(literals)
 
     @property
     def read(self) -> list[Tensor]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from math import prod
 
 from fusewright.kernel.expr import SIZES, Buffer, Const, Expr, Load, Op, arg, index, minimum
 from fusewright.kernel.loops import Kernel
@@ -18,6 +19,7 @@ from fusewright.schedules.epilogue import sum_along, vector_along
 from fusewright.schedules.normal_form import Place, Product
 from fusewright.schedules.task import Task
 from fusewright.schedules.tile import (
+    AHEAD,
     FEWEST_UNITS,
     Left,
     Right,
@@ -235,7 +237,7 @@ class _Emitter:
         base: Expr,
     ) -> None:
         p, kernel = self.p, self.kernel
-        right = Right(p.right, base, p.right_step, partial if p.right_partial else None)
+        right = Right(p.right, base, p.right_step, partial if p.right_partial else None, self.steps_ahead(vectors))
         by_y = p.y.extent > 1
         y_first, y_end = (start, stop) if by_y else (index(0), index(1))
         x_first, x_end = (index(0), self.ext(p.x.extent)) if by_y else (start, stop)
@@ -274,6 +276,16 @@ class _Emitter:
                     with kernel.loop(until, "x", start=done, step=size) as x:
                         strip(x, size)
                     done = until
+
+    def steps_ahead(self, vectors: int) -> int:
+        """How far ahead a tile asks for its weights, where these come from beyond the second cache, and several rows
+        give it the time."""
+        p = self.p
+        steps = p.k * prod(tap.extent for tap in p.taps)
+        packed = p.dtype == "f32" and p.k_fixed and p.n_fixed and not p.right_partial
+        if not packed or p.tile.rows == 1 or steps * p.n * SIZES[p.dtype] <= self.task.target.l2_bytes // 2:
+            return 0
+        return AHEAD // (vectors * self.kernel.lanes * SIZES[p.dtype])
 
     def tile(
         self,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from fusewright.kernel.expr import Buffer, Const, Expr, Load, Op, Var, const, index, known
-from fusewright.kernel.loops import Kernel
+from fusewright.kernel.loops import CallC, Kernel
 from fusewright.schedules.choice import Option
 from fusewright.schedules.cost import shares_of
 from fusewright.schedules.task import Task
@@ -20,6 +20,9 @@ MAX_ROWS = {  # by vector registers and vectors in a row: accumulators + vectors
     32: {4: 6, 3: 8, 2: 12, 1: 16},
     16: {3: 3, 2: 6, 1: 10},  # 4x3 would fill all 16: clang spills (47 to 70 GFLOP/s, 6x2: 102)
 }
+LOADS = {32: 0.75, 16: 1.0}  # what a load costs beside a multiply-add, where there are so many registers
+BEHIND = {32: 0.1, 16: 0.5}  # what a vector of b costs in any case: with few registers few rows share it
+AHEAD = 3072  # bytes of b, from where it is read to what is asked for
 PARTS = 8  # units of a thread from which on all threads end at about the same time, though one may be held up
 FEWEST_UNITS = 4  # tiles (or rows of a picture) that a thread or a block has at least, where there are several
 LATENCY = 8  # independent accumulators that keep two multiply-add units busy
@@ -32,9 +35,11 @@ class TileShape:
     vectors: int
 
 
-def tile_cost(rows: int, vectors: int) -> float:
+def tile_cost(target: Target, rows: int, vectors: int) -> float:
     """Relative time of one step along k: multiply-adds, or loads, or the latency of too few accumulators."""
-    return max(rows * vectors, 0.75 * (rows + vectors), LATENCY) + 0.1 * (rows + vectors)
+    registers = _registers(target)
+    spread = 0.1 * rows + BEHIND[registers] * vectors
+    return max(rows * vectors, LOADS[registers] * (rows + vectors), LATENCY) + spread
 
 
 def unrolled_steps(target: Target) -> int:
@@ -46,26 +51,35 @@ def unrolled_steps(target: Target) -> int:
     return 2 if target.lanes >= 16 else 1
 
 
-def most_rows(target: Target) -> dict[int, int]:
-    """The tallest tile that fits the registers, by vectors in a row."""
-    return MAX_ROWS[32 if target.vector_registers >= 32 else 16]
+def most_rows(target: Target, kept: int = 0) -> dict[int, int]:
+    """The tallest tile that fits the registers, by vectors in a row. Where they are few, `kept` constants take their
+    place, and what is computed with these one more."""
+    tallest = MAX_ROWS[_registers(target)]
+    if kept == 0 or _registers(target) > 16:
+        return tallest
+    room = 16 - 2 - kept
+    return {vectors: min(most, room // vectors - 1) for vectors, most in tallest.items()}
+
+
+def _registers(target: Target) -> int:
+    return 32 if target.vector_registers >= 32 else 16
 
 
 def tile_costs(
-    target: Target, columns: int | None, rows: int | None, threads: int = 1
+    target: Target, columns: int | None, rows: int | None, threads: int = 1, kept: int = 0
 ) -> list[tuple[float, TileShape]]:
     """Tiles for `rows` x `columns` (None: unknown, take what suits long extents), the cheapest first, one for each
     number of vectors; the cost is that of one step along k for all rows and columns (of 8 tiles where unknown), where
-    `threads` share them: as if all took as long as the one that has most."""
+    `threads` share them: as if all took as long as the one that has most. `kept` constants stay in registers."""
     found: list[tuple[float, TileShape]] = []
-    for vectors, most in most_rows(target).items():
+    for vectors, most in most_rows(target, kept).items():
         wanted = -(-columns // target.lanes) if columns is not None else vectors * 8
         if wanted < vectors:
             continue
         best: tuple[float, TileShape] | None = None
         for r in range(min(most, max(rows, 1)), 0, -1) if rows is not None else (most,):
             tile = TileShape(r, vectors)
-            cost = _cost(tile, rows or 8 * r, wanted, threads if rows is not None else 1)
+            cost = _cost(target, tile, rows or 8 * r, wanted, threads if rows is not None else 1)
             cost /= max(rows or 8 * r, 1) * wanted
             if best is None or cost < best[0] - 1e-9:
                 best = (cost, tile)
@@ -75,7 +89,7 @@ def tile_costs(
     return sorted(((cost * scale, tile) for cost, tile in found), key=lambda f: f[0]) or [(1.0, TileShape(1, 1))]
 
 
-def _cost(tile: TileShape, rows: int, vectors: int, threads: int) -> float:
+def _cost(target: Target, tile: TileShape, rows: int, vectors: int, threads: int) -> float:
     """Of one step along k for `rows` by `vectors`: rows are shared if there are enough (`splits_rows`), else panels."""
     panels, rest = divmod(vectors, tile.vectors)
     full, tail = divmod(rows, tile.rows)
@@ -85,7 +99,7 @@ def _cost(tile: TileShape, rows: int, vectors: int, threads: int) -> float:
         panels, rest = threads * -(-(panels + (rest > 0)) // threads), 0
 
     def strip(width: int) -> float:
-        return full * tile_cost(tile.rows, width) + (tile_cost(tail, width) if tail else 0)
+        return full * tile_cost(target, tile.rows, width) + (tile_cost(target, tail, width) if tail else 0)
 
     return panels * strip(tile.vectors) + (strip(rest) if rest else 0)
 
@@ -107,17 +121,18 @@ def choose_tile(target: Target, columns: int | None, rows: int | None) -> TileSh
 
 
 def pick_tile(
-    task: Task, work: str, columns: int | None, rows: int | None, steps: int, whole: bool = False
+    task: Task, work: str, columns: int | None, rows: int | None, steps: int, whole: bool = False, kept: int = 0
 ) -> TileShape:
     """The tile for a product of `steps` along k: the cheapest, or the one that was measured to be the best.
 
-    `whole` tells that these rows and columns are all there is, so that they are what threads share.
+    `whole` tells that these rows and columns are all there is, so that they are what threads share; `kept` constants
+    stay in registers.
     """
     threads = 1
     if whole and rows is not None and columns is not None:
         units = -(-rows * columns // task.target.lanes)
         threads = shares_of(units * steps / task.target.fma_rate, task.threads, units)
-    ways = tile_costs(task.target, columns, rows, threads)
+    ways = tile_costs(task.target, columns, rows, threads, kept)
     by_name = {f"{tile.rows}x{tile.vectors}": (cost * steps, tile) for cost, tile in ways}
     key = f"tile {work} {rows or 'open'}x{steps}x{columns or 'open'}"
     return by_name[task.chooser.pick(key, [Option(name, cost) for name, (cost, _) in by_name.items()]).name][1]
@@ -151,13 +166,15 @@ class Left:
 class Right:
     """Where a tile reads its columns: `base` for k = 0, `step` elements further for each k (taps follow each other).
 
-    `count` limits the lanes of the last vector when memory ends there (a right side that is not packed).
+    `count` limits the lanes of the last vector when memory ends there (a right side that is not packed). `ahead` asks
+    for what will be read so many steps later, which may lie in the next panel.
     """
 
     buffer: Buffer
     base: Expr
     step: Expr
     count: Expr | None = None
+    ahead: int = 0
 
 
 def emit_tile(
@@ -212,6 +229,9 @@ def emit_taps(
             place = b0 + k * right.step + v * kernel.lanes
             count = right.count if v == len(acc[0]) - 1 else None
             b.append(kernel.let(Load(dtype, True, right.buffer, place, count), f"b{v}"))
+        if right.ahead:
+            place = b0 + (k + right.ahead) * right.step
+            kernel.emit(CallC("fw_prefetch_l1_f32", (right.buffer, place, index(len(b) * kernel.lanes))))
         for m, row in enumerate(acc):
             one = Load(dtype, False, left.buffer, a0 + starts[m] + k)
             a = kernel.let(Op(dtype, True, "splat", (one,)), f"a{m}")

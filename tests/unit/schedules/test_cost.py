@@ -46,7 +46,8 @@ def busiest(tile: TileShape, rows: int, columns: int, target: Target, threads: i
     shared, other = (strips, panels) if by_rows else (panels, strips)
     per = -(-len(shared) // threads)
     shares = [shared[i : i + per] for i in range(0, len(shared), per)]
-    return max(sum(tile_cost(a, b) if by_rows else tile_cost(b, a) for a in share for b in other) for share in shares)
+    tiles = [[(a, b) if by_rows else (b, a) for a in share for b in other] for share in shares]
+    return max(sum(tile_cost(target, *tile) for tile in share) for share in tiles)
 
 
 @pytest.mark.parametrize("rows", [1, 3, 7, 17, 49, 128, 196, 197, 784])
