@@ -75,7 +75,7 @@ def chain_of(x: tuple[int, ...], layers: Sequence[Layer], rows: int, residual: b
         if layer.activation == "Silu":
             nodes += [node("Sigmoid", [value], [f"s{i}"]), node("Mul", [value, f"s{i}"], [f"a{i}"])]
         elif layer.activation == "Relu6":
-            constants |= {"low": np.float32(0), "high": np.float32(6)}
+            constants |= {"low": np.array(0, np.float32), "high": np.array(6, np.float32)}
             nodes.append(node("Clip", [value, "low", "high"], [f"a{i}"]))
         elif layer.activation:
             nodes.append(node(layer.activation, [value], [f"a{i}"]))
