@@ -345,7 +345,7 @@ class _Emitter:
         if self.start is not None:
             begin = functools.partial(self.begin, self.start, outer, n0)
             inner = functools.partial(inner, start=lambda v: begin(v, partial if v == vectors - 1 else None))
-        unroll = unrolled_steps(self.task.target)
+        unroll = unrolled_steps(self.task.target, vectors, p.k)
         if not self.compact:
             inner(kernel, p.dtype, vectors, left, right, lambda m, v, value: finish(index(m), v, value), unroll)
             return

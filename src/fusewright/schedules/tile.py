@@ -22,6 +22,7 @@ MAX_ROWS = {  # by vector registers and vectors in a row: accumulators + vectors
 }
 LOADS = {32: 0.75, 16: 1.0}  # what a load costs beside a multiply-add, where there are so many registers
 BEHIND = {32: 0.1, 16: 0.5}  # what a vector of b costs in any case: with few registers few rows share it
+LONG_SUM = 128  # steps along k from which a loop's own instructions matter
 AHEAD = 3072  # bytes of b, from where it is read to what is asked for
 PARTS = 8  # units of a thread from which on all threads end at about the same time, though one may be held up
 FEWEST_UNITS = 4  # tiles (or rows of a picture) that a thread or a block has at least, where there are several
@@ -42,13 +43,15 @@ def tile_cost(target: Target, rows: int, vectors: int) -> float:
     return max(rows * vectors, LOADS[registers] * (rows + vectors), LATENCY) + spread
 
 
-def unrolled_steps(target: Target) -> int:
-    """Steps of the inner loop spelled out: two save a few instructions, more cost compile time and gain nothing.
+def unrolled_steps(target: Target, vectors: int = 1, steps: int = 0) -> int:
+    """Of `steps` along k (0: unknown), how many the inner loop spells out: two save a few instructions, more cost
+    compile time and gain nothing.
 
-    With narrower vectors than AVX-512 clang moves the loads of one step across the other and runs out of registers:
-    6x4 on NEON, 10x1 on AVX2 (57 GFLOP/s, 83 with one step).
+    With narrower vectors than AVX-512 clang moves the loads of one step across the other and may run out of registers:
+    with 6x4 on NEON, with 10x1 on AVX2 (57 GFLOP/s, 83 with one step), with constants of a chain beside 5x2; not in a
+    long product of two vectors in a row.
     """
-    return 2 if target.lanes >= 16 else 1
+    return 2 if target.lanes >= 16 or (target.lanes == 8 and vectors == 2 and steps >= LONG_SUM) else 1
 
 
 def most_rows(target: Target, kept: int = 0) -> dict[int, int]:

@@ -332,7 +332,8 @@ class _Emitter:
                 kernel.store(self.m, to + (r * self.width + column * kernel.lanes), value)
 
             right = Right(self.weights, w, index(self.width))
-            emit_tile(kernel, self.anchor.dtype, vectors, left, right, finish, unrolled_steps(self.task.target))
+            unroll = unrolled_steps(self.task.target, vectors, self.ci)
+            emit_tile(kernel, self.anchor.dtype, vectors, left, right, finish, unroll)
 
         self.strips(count, strip, total)
 
