@@ -157,7 +157,7 @@ class _Emitter:
         if p.staging is not None and p.staging.by_x:  # what is staged should still be near when it is read
             room = min(room, max(NEAR, p.k * p.n * SIZES[p.dtype]))
         most = max(unit, room // (row * SIZES[p.dtype] + 1) // unit * unit)
-        blocks = -(-wanted // most)
+        blocks = 1 if self.whole_left(-(-wanted // most)) else -(-wanted // most)
         outer_units = 1
         for loop in p.outer:
             outer_units *= loop.extent
@@ -169,6 +169,23 @@ class _Emitter:
         size = -(-wanted // blocks)
         size = -(-size // unit) * unit
         return size, -(-wanted // size)
+
+    def whole_left(self, blocks: int) -> bool:
+        """Whether all rows are better one block, though they do not stay near: each panel reads them again then, from
+        the third cache, but weights that come from memory are read once and not for each of so many blocks."""
+        p, target = self.p, self.task.target
+        if p.staging is not None or not p.fixed or not p.l2_bytes:
+            return False
+        width = p.tile.vectors * self.kernel.lanes
+        rows = p.y.extent * p.x.extent * self.steps * SIZES[p.dtype]
+        weights = self.steps * p.n * SIZES[p.dtype]
+        far = -(-p.n // width) * rows / target.l3_rate
+        return weights > p.l2_bytes and far < (blocks - 1) * weights / target.memory_rate
+
+    @property
+    def steps(self) -> int:
+        """Along k and the taps."""
+        return self.p.k * prod(tap.extent for tap in self.p.taps)
 
     # -- columns ----------------------------------------------------------------------------------------------
     def panels(
@@ -281,9 +298,8 @@ class _Emitter:
         """How far ahead a tile asks for its weights, where these come from beyond the second cache, and several rows
         give it the time."""
         p = self.p
-        steps = p.k * prod(tap.extent for tap in p.taps)
         packed = p.dtype == "f32" and p.k_fixed and p.n_fixed and not p.right_partial
-        if not packed or p.tile.rows == 1 or steps * p.n * SIZES[p.dtype] <= self.task.target.l2_bytes // 2:
+        if not packed or p.tile.rows == 1 or self.steps * p.n * SIZES[p.dtype] <= self.task.target.l2_bytes // 2:
             return 0
         return AHEAD // (vectors * self.kernel.lanes * SIZES[p.dtype])
 
