@@ -150,14 +150,14 @@ class _Emitter:
             row = p.staging.elements_for(2) - p.staging.elements_for(1) if p.staging else p.x.extent * p.k
         else:
             wanted, unit = p.x.extent, p.tile.rows
-            row = p.k
-            for tap in p.taps:
-                row *= tap.extent
+            row = self.steps
         room = p.l2_bytes // 2
         if p.staging is not None and p.staging.by_x:  # what is staged should still be near when it is read
             room = min(room, max(NEAR, p.k * p.n * SIZES[p.dtype]))
         most = max(unit, room // (row * SIZES[p.dtype] + 1) // unit * unit)
-        blocks = 1 if self.whole_left(-(-wanted // most)) else -(-wanted // most)
+        blocks = -(-wanted // most)
+        if self.whole_left(blocks):
+            blocks = 1
         outer_units = 1
         for loop in p.outer:
             outer_units *= loop.extent
