@@ -25,6 +25,7 @@ def block(
     taps: int = 3,
     act: str = "Clip({}, zero, six)",
     last: str = "y = Neg(p)",
+    pool: str = "MaxPool",
 ) -> ir.Model:
     """What expands, goes over space and projects; the pooling before it makes channels lie last, as in a network."""
     a, b, c = channels
@@ -32,7 +33,7 @@ def block(
         f"""g (float[{batch},{a},{size[0]},{size[1]}] x) => (float[n,c,h,w] y)
         <float[{b},{a},1,1] w1, float[{b}] b1, float[{b},1,{taps},{taps}] w2, float[{b}] b2, float[{c},{b},1,1] w3,
          float[{c}] b3, float zero = {{0.0}}, float six = {{6.0}}>
-        {{ m = MaxPool<kernel_shape=[3,3], pads=[1,1,1,1]>(x)
+        {{ m = {pool}<kernel_shape=[3,3], pads=[1,1,1,1]>(x)
            c1 = Conv(m, w1, b1) a1 = {act.format("c1")}
            c2 = Conv<group={b}, {depthwise}>(a1, w2, b2) a2 = {act.format("c2")}
            p = Conv(a2, w3, b3) {last} }}"""
@@ -49,6 +50,7 @@ CASES = {
     "residual": block(channels=(24, 144, 24), last="y = Add(p, m)"),
     "hardswish": block(act="HardSwish({})"),
     "7x7": block(depthwise="pads=[3,3,3,3]", taps=7),
+    "numbers": block(act="HardSigmoid({})", last="d = Div(p, six) y = Add(d, six)"),
 }
 
 
@@ -80,6 +82,21 @@ def test_chain(name: str, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ops = [[n.op_type for n in k.nodes] for k in session.describe().kernels]
         assert any(k.count("Conv") == 3 for k in ops), ops
         np.testing.assert_allclose(session(x), wanted, rtol=2e-5, atol=2e-5 * float(np.abs(wanted).max()))
+
+
+@pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])
+def test_special_values(special: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits hide no NaN. (onnxruntime's MaxPool may.)"""
+    monkeypatch.setattr(Chain, "options", lambda self: (Option("depth first", 1), Option("apart", 2)))
+    monkeypatch.setattr("fusewright.plan.planner.find_chains", lambda groups, cache_bytes: find_chains(groups, 0))
+    model = block(pool="AveragePool")
+    x = input_of(model)
+    x[0, 3, 20:22, 30] = special
+    wanted = expected(model, x)
+    session = fw.compile(model)
+    np.testing.assert_allclose(session(x), wanted, rtol=2e-5, atol=2e-5 * float(np.nanmax(np.abs(wanted))))
+    assert any(k.symbol.startswith("fw_chain") for k in session.describe().kernels)
+    assert np.isnan(special) == np.isnan(wanted).any()
 
 
 def test_what_lies_between_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,6 +77,14 @@ def chain_of(x: tuple[int, ...], layers: Sequence[Layer], rows: int, residual: b
         elif layer.activation == "Relu6":
             constants |= {"low": np.array(0, np.float32), "high": np.array(6, np.float32)}
             nodes.append(node("Clip", [value, "low", "high"], [f"a{i}"]))
+        elif layer.activation == "Spelled":  # the hard form of x sigmoid(x) in single operations, and a learnt scale
+            numbers = {"low": 0, "high": 6, "three": 3, "sixth": 1 / 6, f"scale{i}": 0.7 + i, f"shift{i}": -0.3 - i}
+            constants |= {name: np.array(number, np.float32) for name, number in numbers.items()}
+            steps = [("Add", value, "three"), ("Clip", "0", "low", "high"), ("Mul", "1", value), ("Mul", "2", "sixth")]
+            steps += [("Mul", "3", f"scale{i}"), ("Add", "4", f"shift{i}")]
+            for number, (op_type, *reads) in enumerate(steps):
+                inputs = [f"h{i}_{r}" if r.isdigit() else r for r in reads]
+                nodes.append(node(op_type, inputs, [f"a{i}" if number == 5 else f"h{i}_{number}"]))
         elif layer.activation:
             nodes.append(node(layer.activation, [value], [f"a{i}"]))
         if layer.activation:

@@ -103,6 +103,13 @@ CASES: dict[str, Callable[[], Case]] = {
     "chain_of_limits": lambda: chain_of(
         (1, 24, 56, 56), [Layer(144, activation="Relu6"), Layer(strides=(2, 2), activation="Relu6")], 3
     ),
+    "chain_of_numbers": lambda: chain_of(
+        (1, 48, 160, 160), [Layer(activation="Spelled"), Layer(48, activation="Spelled")], 16
+    ),
+    "chain_of_numbers_and_an_expansion": lambda: chain_of(
+        (1, 192, 40, 40),
+        [Layer(kernel=(5, 5), pads=(2, 2, 2, 2), activation="Spelled"), Layer(192, activation="Spelled")], 8,
+    ),
     "chain_of_an_image": lambda: chain_of(
         (1, 3, 64, 64), [Layer(32, strides=(2, 2), image=True), Layer(), Layer(16)], 4
     ),
@@ -138,38 +145,50 @@ PAIRED: dict[str, Callable[[], Case]] = {
 
 @dataclass(frozen=True)
 class Spelling:
-    """How an instruction set writes a multiply-add on vectors, a vector register kept on the stack, and a jump.
+    """How an instruction set writes a multiply-add on vectors, and a vector register kept on the stack.
 
     Clang marks what it spills, also where another register than the stack pointer leads to the stack.
     """
 
     fma: re.Pattern[str]
     spill: re.Pattern[str]
-    branch: re.Pattern[str]
 
 
 X86 = Spelling(
     re.compile(r"\bvfn?m(add|sub)\d+ps\b"),
     re.compile(r"%[xyz]mm\d.*(Spill|Reload)|\(%rsp\b.*%[xyz]mm\d|%[xyz]mm\d.*\(%rsp\b"),
-    re.compile(r"^\s+j[a-z]+\s+(\.L\w+)"),
 )
 ARM = Spelling(
     re.compile(r"\bfml[as]\s+v\d+\.4s"),
     re.compile(r"\b[qds]\d+,.*(\[sp\b|Spill|Reload)"),
-    re.compile(r"^\s+(?:b|b\.\w+|cbn?z|tbn?z)\s+(?:[^.]*\s)?(\.L\w+)"),
 )
 HALVES = replace(AVX512, name="avx512 in halves", half_rate=True)
 SPELLINGS = {AVX512: X86, HALVES: X86, AVX2: X86, NEON: ARM}
 
 
-def inner_loops(lines: list[str], branch: re.Pattern[str]) -> Iterator[list[str]]:
-    """The text between each branch backwards and its label, where no other such lies inside."""
-    labels = {line.split(":")[0]: i for i, line in enumerate(lines) if re.match(r"\.L\w+:", line)}
-    jumps = ((i, branch.match(line)) for i, line in enumerate(lines))
-    loops = [(labels[m[1]], i) for i, m in jumps if m and labels.get(m[1], i) < i]
-    for start, end in loops:
-        if not any((s, e) != (start, end) and start <= s and e <= end for s, e in loops):
-            yield lines[start : end + 1]
+BLOCK = re.compile(r"(?:\.L(BB\d+_\d+):|(?:#|//) %bb\.\d+:)")
+HEADER = "Inner Loop Header"
+INSIDE = re.compile(r"(?:#|//)\s+in Loop: Header=(BB\d+_\d+)")
+
+
+def inner_loops(lines: Sequence[str]) -> list[list[str]]:
+    """The text of each loop that has no other inside. Clang notes at each block which loop it is of; where it puts the
+    block does not tell."""
+    loops: dict[str, list[str]] = {}
+    blocks: list[tuple[str | None, list[str]]] = []
+    for line in lines:
+        if block := BLOCK.match(line):
+            blocks.append((block[1], []))
+        if blocks:
+            blocks[-1][1].append(line)
+    for label, text in blocks:
+        if label and any(HEADER in line for line in text):
+            loops[label] = []
+    for label, text in blocks:
+        inside = next((found[1] for line in text if (found := INSIDE.search(line))), label)
+        if inside in loops:
+            loops[inside] += text
+    return list(loops.values())
 
 
 def functions(assembly: str) -> Iterator[tuple[str, list[str]]]:
@@ -199,7 +218,7 @@ def check_inner_loops(
     seen: set[str] = set()
     spills: list[str] = []
     for symbol, lines in functions(assembly):
-        for loop in inner_loops(lines, spelling.branch):
+        for loop in inner_loops(lines):
             multiply_adds = sum(bool(spelling.fma.search(line)) for line in loop)
             if multiply_adds:
                 owners = names.get(symbol, [symbol])  # what csrc/fw_algorithms.h has is its own
@@ -232,17 +251,39 @@ def test_winograd_in_pairs_does_not_spill(winograd_in_pairs: None, open_extents:
     check_inner_loops(cases, target, X86, open_extents, tmp_path)
 
 
-def test_a_spill_would_be_seen() -> None:
-    loop = ".LBB0_1:\n\tvmovups\t64(%rsp), %zmm1\n\tvfmadd231ps\t%zmm1, %zmm2, %zmm3\n\tjne\t.LBB0_1"
-    (found,) = inner_loops(loop.splitlines(), X86.branch)
-    assert sum(bool(X86.spill.search(line)) for line in found) == 1
-    assert sum(bool(X86.fma.search(line)) for line in found) == 1
-    loop = ".LBB0_1:\n\tldr\tq1, [sp, #64]\n\tfmla\tv0.4s, v1.4s, v2.4s\n\tcbnz\tx3, .LBB0_1"
-    (found,) = inner_loops(loop.splitlines(), ARM.branch)
-    assert sum(bool(ARM.spill.search(line)) for line in found) == 1
-    assert sum(bool(ARM.fma.search(line)) for line in found) == 1
+X86_LOOP = """.LBB0_1:                                # =>This Inner Loop Header: Depth=1
+	vmovups	64(%rsp), %zmm1
+	vfmadd231ps	%zmm1, %zmm2, %zmm3
+	jne	.LBB0_1"""
+ARM_LOOP = """.LBB0_1:                                // =>This Inner Loop Header: Depth=1
+	ldr	q1, [sp, #64]
+	fmla	v0.4s, v1.4s, v2.4s
+	cbnz	x3, .LBB0_1"""
+
+
+@pytest.mark.parametrize(("text", "spelling"), [(X86_LOOP, X86), (ARM_LOOP, ARM)], ids=["x86", "arm"])
+def test_a_spill_would_be_seen(text: str, spelling: Spelling) -> None:
+    (found,) = inner_loops(text.splitlines())
+    assert sum(bool(spelling.spill.search(line)) for line in found) == 1
+    assert sum(bool(spelling.fma.search(line)) for line in found) == 1
 
 
 def test_only_the_innermost_loops_are_looked_at() -> None:
-    text = ".LA:\n\tnop\n.LB:\n\tinc\n\tjne\t.LB\n\tdec\n\tjne\t.LA\n\tjmp\t.LC\n.LC:"
-    assert [loop[0] for loop in inner_loops(text.splitlines(), X86.branch)] == [".LB:"]
+    """A block of theirs may stand anywhere, and between their blocks one that is none of theirs."""
+    text = """\
+# %bb.0:
+	out
+.LBB0_1:                                # =>This Loop Header: Depth=1
+                                        #     Child Loop BB0_2 Depth 2
+	out
+.LBB0_2:                                #   Parent Loop BB0_1 Depth=1
+                                        # =>  This Inner Loop Header: Depth=2
+	in
+.LBB0_3:                                #   in Loop: Header=BB0_1 Depth=1
+	out
+# %bb.4:                                #   in Loop: Header=BB0_2 Depth=2
+	in
+# %bb.5:                                #   in Loop: Header=BB0_1 Depth=1
+	out"""
+    (loop,) = inner_loops(text.splitlines())
+    assert [line for line in loop if line.startswith("\t")] == ["\tin", "\tin"]

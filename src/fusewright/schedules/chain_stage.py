@@ -213,7 +213,7 @@ class Stage:
         if found is not None:
             tile = even_tile(rows * width, min(width, found.tile.rows))
         else:
-            tile = pick_tile(task, f"conv {left.dtype}", columns, rows * width, k, kept=bound.kept)
+            tile = pick_tile(task, f"conv {left.dtype}", columns, rows * width, k)
             tile = TileShape(min(tile.rows, width), tile.vectors)  # a unit has one row, or none
         step, panel_rows = tile.vectors * kernel.lanes, k if found is None else k + EXTRA_ROWS
         product = Product(

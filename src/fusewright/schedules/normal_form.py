@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 from fusewright.kernel.expr import Buffer, Expr
 from fusewright.kernel.loops import Kernel
@@ -82,3 +83,8 @@ class Product:
     scratch_bytes: int = 0
     inner: Callable[..., None] = emit_tile  # what a tile does along k, and to what it has summed up
     place: Callable[[Place], Place] | None = None  # where an index of the loops lies in the result, if elsewhere
+
+    @property
+    def steps(self) -> int:
+        """Products in one sum: along k and the taps."""
+        return self.k * prod(tap.extent for tap in self.taps)

@@ -9,27 +9,23 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from math import prod
 
 from fusewright.kernel.expr import SIZES, Buffer, Const, Expr, Load, Op, arg, index, minimum
 from fusewright.kernel.loops import Kernel
 from fusewright.kernel.tensor import Tensor
 from fusewright.kernel.vectorize import LANE, Vectorizer
+from fusewright.schedules.blocks import block_rows
 from fusewright.schedules.epilogue import sum_along, vector_along
 from fusewright.schedules.normal_form import Place, Product
 from fusewright.schedules.task import Task
 from fusewright.schedules.tile import (
     AHEAD,
-    FEWEST_UNITS,
     Left,
     Right,
     emit_tile,
     shares_of_panels,
-    splits_rows,
     unrolled_steps,
 )
-
-NEAR = 1 << 15  # bytes of a block that are written and read again at once: about the L1 cache
 
 
 def emit_product(task: Task, kernel: Kernel, p: Product) -> int:
@@ -71,7 +67,7 @@ class _Emitter:
         p, kernel = self.p, self.kernel
         width = p.tile.vectors * kernel.lanes
         panels = -(-p.n // width)
-        block, blocks = self.block_rows()
+        block, blocks = block_rows(p, self.task.target, kernel.lanes)
         outer_units = 1
         for loop in p.outer:
             outer_units *= loop.extent
@@ -139,53 +135,6 @@ class _Emitter:
         if self.compact:
             tile = self.p.tile
             self.tile_scratch = self.kernel.scratch(self.p.dtype, tile.rows * tile.vectors * self.kernel.lanes, "tile")
-
-    def block_rows(self) -> tuple[int, int]:
-        """Rows of a block (of y, or of x where there is no y) so that its left side fits half of the L2 cache."""
-        p = self.p
-        if p.y.extent == 1 and p.staging is not None and not p.staging.by_x:
-            return p.x.extent, 1  # the one row is staged whole
-        if p.y.extent > 1:
-            wanted, unit = p.y.extent, 1
-            row = p.staging.elements_for(2) - p.staging.elements_for(1) if p.staging else p.x.extent * p.k
-        else:
-            wanted, unit = p.x.extent, p.tile.rows
-            row = self.steps
-        room = p.l2_bytes // 2
-        if p.staging is not None and p.staging.by_x:  # what is staged should still be near when it is read
-            room = min(room, max(NEAR, p.k * p.n * SIZES[p.dtype]))
-        most = max(unit, room // (row * SIZES[p.dtype] + 1) // unit * unit)
-        blocks = -(-wanted // most)
-        if self.whole_left(blocks):
-            blocks = 1
-        outer_units = 1
-        for loop in p.outer:
-            outer_units *= loop.extent
-        while outer_units * blocks % p.threads and splits_rows(unit, wanted, blocks + 1):
-            blocks += 1  # even shares for all threads
-        if p.fixed and p.n <= p.tile.vectors * self.kernel.lanes:  # no panels that they could share
-            while outer_units * blocks < FEWEST_UNITS * p.threads and splits_rows(unit, wanted, blocks + p.threads):
-                blocks += p.threads
-        size = -(-wanted // blocks)
-        size = -(-size // unit) * unit
-        return size, -(-wanted // size)
-
-    def whole_left(self, blocks: int) -> bool:
-        """Whether all rows are better one block, though they do not stay near: each panel reads them again then, from
-        the third cache, but weights that come from memory are read once and not for each of so many blocks."""
-        p, target = self.p, self.task.target
-        if p.staging is not None or not p.fixed or not p.l2_bytes:
-            return False
-        width = p.tile.vectors * self.kernel.lanes
-        rows = p.y.extent * p.x.extent * self.steps * SIZES[p.dtype]
-        weights = self.steps * p.n * SIZES[p.dtype]
-        far = -(-p.n // width) * rows / target.l3_rate
-        return weights > p.l2_bytes and far < (blocks - 1) * weights / target.memory_rate
-
-    @property
-    def steps(self) -> int:
-        """Along k and the taps."""
-        return self.p.k * prod(tap.extent for tap in self.p.taps)
 
     # -- columns ----------------------------------------------------------------------------------------------
     def panels(
@@ -299,7 +248,7 @@ class _Emitter:
         give it the time."""
         p = self.p
         packed = p.dtype == "f32" and p.k_fixed and p.n_fixed and not p.right_partial
-        if not packed or p.tile.rows == 1 or self.steps * p.n * SIZES[p.dtype] <= self.task.target.l2_bytes // 2:
+        if not packed or p.tile.rows == 1 or p.steps * p.n * SIZES[p.dtype] <= self.task.target.l2_bytes // 2:
             return 0
         return AHEAD // (vectors * self.kernel.lanes * SIZES[p.dtype])
 
@@ -317,6 +266,53 @@ class _Emitter:
         partial: Expr | None,
         right: Right,
     ) -> None:
+        p, kernel = self.p, self.kernel
+        left = self.left(scratch, outer, y, y_first, x, x_first, count)
+
+        def finish(m: Expr, v: int, value: Expr) -> None:
+            place: list[Expr] = [index(0)] * p.rank
+            for i, loop in zip(outer, p.outer, strict=True):
+                if loop.dim >= 0:
+                    place[loop.dim] = i
+            if p.y.dim >= 0:
+                place[p.y.dim] = y
+            if p.x.dim >= 0:
+                place[p.x.dim] = x + m
+            if p.n_dim >= 0:
+                place[p.n_dim] = self.column(outer, n0 + v * kernel.lanes) + LANE
+            active = partial if v == vectors - 1 else None
+            self.store(tuple(place), value, active)
+
+        inner = p.inner
+        if self.start is not None:
+            begin = functools.partial(self.begin, self.start, outer, n0)
+            inner = functools.partial(inner, start=lambda v: begin(v, partial if v == vectors - 1 else None))
+        unroll = unrolled_steps(self.task.target, vectors, p.k)
+        if not self.compact:
+
+            def finish_sum(m: int, v: int, value: Expr) -> None:
+                if m == v == 0:
+                    self.name_numbers()
+                finish(index(m), v, value)
+
+            inner(kernel, p.dtype, vectors, left, right, finish_sum, unroll)
+            return
+        tile, lanes = self.tile_scratch, kernel.lanes
+        width = vectors * lanes
+        inner(
+            kernel, p.dtype, vectors, left, right,
+            lambda m, v, value: kernel.store(tile, index(m * width + v * lanes), value), unroll,
+        )  # fmt: skip
+        self.name_numbers()
+        with kernel.loop(count, "m") as m:
+            for v in range(vectors):
+                value = Load(p.dtype, True, tile, m * width + v * lanes)
+                finish(m, v, kernel.let(value, f"c{v}"))
+
+    def left(
+        self, scratch: Buffer | None, outer: list[Expr], y: Expr, y_first: Expr, x: Expr, x_first: Expr, count: int
+    ) -> Left:
+        """Where a tile of `count` rows from (y, x) on reads them: what is staged, or the tensor itself."""
         p, kernel = self.p, self.kernel
         if scratch is not None and p.staging is not None:
             s = p.staging
@@ -341,40 +337,12 @@ class _Emitter:
             taps = [(t.extent, self.ext(t.left)) for t in p.taps]
         base = kernel.let(base, "a")
         step = index(p.staging.row_step) if p.staging is not None and p.staging.row_step is not None else x_step
-        left = Left(buffer, base, [index(m) * step for m in range(count)], taps, self.ext(p.k, p.k_fixed))
+        return Left(buffer, base, [index(m) * step for m in range(count)], taps, self.ext(p.k, p.k_fixed))
 
-        def finish(m: Expr, v: int, value: Expr) -> None:
-            place: list[Expr] = [index(0)] * p.rank
-            for i, loop in zip(outer, p.outer, strict=True):
-                if loop.dim >= 0:
-                    place[loop.dim] = i
-            if p.y.dim >= 0:
-                place[p.y.dim] = y
-            if p.x.dim >= 0:
-                place[p.x.dim] = x + m
-            if p.n_dim >= 0:
-                place[p.n_dim] = self.column(outer, n0 + v * kernel.lanes) + LANE
-            active = partial if v == vectors - 1 else None
-            self.store(tuple(place), value, active)
-
-        inner = p.inner
-        if self.start is not None:
-            begin = functools.partial(self.begin, self.start, outer, n0)
-            inner = functools.partial(inner, start=lambda v: begin(v, partial if v == vectors - 1 else None))
-        unroll = unrolled_steps(self.task.target, vectors, p.k)
-        if not self.compact:
-            inner(kernel, p.dtype, vectors, left, right, lambda m, v, value: finish(index(m), v, value), unroll)
-            return
-        tile, lanes = self.tile_scratch, kernel.lanes
-        width = vectors * lanes
-        inner(
-            kernel, p.dtype, vectors, left, right,
-            lambda m, v, value: kernel.store(tile, index(m * width + v * lanes), value), unroll,
-        )  # fmt: skip
-        with kernel.loop(count, "m") as m:
-            for v in range(vectors):
-                value = Load(p.dtype, True, tile, m * width + v * lanes)
-                finish(m, v, kernel.let(value, f"c{v}"))
+    def name_numbers(self) -> None:
+        """Behind the sums of a tile, where other stages are in the kernel."""
+        if self.repeats:
+            self.p.results.name_numbers(self.kernel, [self.total])
 
     def begin(self, start: Tensor, outer: list[Expr], n0: Expr, v: int, active: Expr | None) -> Expr:
         """What the sums of one vector of columns begin with."""

@@ -54,14 +54,9 @@ def unrolled_steps(target: Target, vectors: int = 1, steps: int = 0) -> int:
     return 2 if target.lanes >= 16 or (target.lanes == 8 and vectors == 2 and steps >= LONG_SUM) else 1
 
 
-def most_rows(target: Target, kept: int = 0) -> dict[int, int]:
-    """The tallest tile that fits the registers, by vectors in a row. Where they are few, `kept` constants take their
-    place, and what is computed with these one more."""
-    tallest = MAX_ROWS[_registers(target)]
-    if kept == 0 or _registers(target) > 16:
-        return tallest
-    room = 16 - 2 - kept
-    return {vectors: min(most, room // vectors - 1) for vectors, most in tallest.items()}
+def most_rows(target: Target) -> dict[int, int]:
+    """The tallest tile that fits the registers, by vectors in a row."""
+    return MAX_ROWS[_registers(target)]
 
 
 def _registers(target: Target) -> int:
@@ -69,13 +64,13 @@ def _registers(target: Target) -> int:
 
 
 def tile_costs(
-    target: Target, columns: int | None, rows: int | None, threads: int = 1, kept: int = 0
+    target: Target, columns: int | None, rows: int | None, threads: int = 1
 ) -> list[tuple[float, TileShape]]:
     """Tiles for `rows` x `columns` (None: unknown, take what suits long extents), the cheapest first, one for each
     number of vectors; the cost is that of one step along k for all rows and columns (of 8 tiles where unknown), where
-    `threads` share them: as if all took as long as the one that has most. `kept` constants stay in registers."""
+    `threads` share them: as if all took as long as the one that has most."""
     found: list[tuple[float, TileShape]] = []
-    for vectors, most in most_rows(target, kept).items():
+    for vectors, most in most_rows(target).items():
         wanted = -(-columns // target.lanes) if columns is not None else vectors * 8
         if wanted < vectors:
             continue
@@ -124,18 +119,17 @@ def choose_tile(target: Target, columns: int | None, rows: int | None) -> TileSh
 
 
 def pick_tile(
-    task: Task, work: str, columns: int | None, rows: int | None, steps: int, whole: bool = False, kept: int = 0
+    task: Task, work: str, columns: int | None, rows: int | None, steps: int, whole: bool = False
 ) -> TileShape:
     """The tile for a product of `steps` along k: the cheapest, or the one that was measured to be the best.
 
-    `whole` tells that these rows and columns are all there is, so that they are what threads share; `kept` constants
-    stay in registers.
+    `whole` tells that these rows and columns are all there is, so that they are what threads share.
     """
     threads = 1
     if whole and rows is not None and columns is not None:
         units = -(-rows * columns // task.target.lanes)
         threads = shares_of(units * steps / task.target.fma_rate, task.threads, units)
-    ways = tile_costs(task.target, columns, rows, threads, kept)
+    ways = tile_costs(task.target, columns, rows, threads)
     by_name = {f"{tile.rows}x{tile.vectors}": (cost * steps, tile) for cost, tile in ways}
     key = f"tile {work} {rows or 'open'}x{steps}x{columns or 'open'}"
     return by_name[task.chooser.pick(key, [Option(name, cost) for name, (cost, _) in by_name.items()]).name][1]

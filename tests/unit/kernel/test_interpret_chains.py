@@ -53,8 +53,9 @@ def test_residual_of_what_is_read_first(rows: int) -> None:
         [Layer(18), Layer(12), Layer(5, activation="Silu")],
         [Layer(), Layer(4), Layer(18), Layer(strides=(2, 2)), Layer(5)],
         [Layer(activation="HardSwish"), Layer(kernel=(5, 5), pads=(2, 2, 2, 2), activation="")],
+        [Layer(activation="Spelled"), Layer(18, activation="Relu6"), Layer(activation="Spelled")],
     ],
-    ids=["depthwise, pointwise", "pointwise, depthwise", "three pointwise", "two blocks", "two depthwise"],
+    ids=["depthwise, pointwise", "pointwise, depthwise", "three pointwise", "two blocks", "two depthwise", "constants"],
 )
 def test_chains_of_other_kinds(layers: list[Layer], rows: int) -> None:
     check(chain_of((2, 4, 9, 7), layers, rows), AVX512, shares=(1, 3))
