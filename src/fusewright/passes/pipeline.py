@@ -22,6 +22,7 @@ from fusewright.passes.merge_common import MergeCommon
 from fusewright.passes.merge_parallel import MergeParallel
 from fusewright.passes.merge_transposes import MergeTransposes
 from fusewright.passes.merge_views import MergeViews
+from fusewright.passes.multiply_once import MultiplyOnce
 from fusewright.passes.remove_dead import RemoveDead
 from fusewright.passes.remove_no_ops import RemoveNoOps
 from fusewright.passes.scale_after import ScaleAfter
@@ -59,7 +60,7 @@ def optimize(model: ir.Model, log: Log | None = None) -> ir.Model:
     return result
 
 
-PREPARE: tuple[Pass, ...] = (ScaleForPowers(),)
+PREPARE: tuple[Pass, ...] = (ScaleForPowers(), MultiplyOnce())
 """Behind OPTIMIZE, once a model, for kernels that Fusewright makes: other engines gain nothing by it."""
 
 
