@@ -19,11 +19,12 @@ import onnx_ir as ir
 from fusewright.errors import UserError
 from fusewright.frontend.onnx import load
 from fusewright.graph.decisions import Log
-from fusewright.passes.pipeline import optimize, specialize
+from fusewright.passes.pipeline import prepare, specialize
 from fusewright.plan.planner import KernelNote, Plan, plan
 from fusewright.plan.support import check_support
 from fusewright.plan.weights import WeightStore
 from fusewright.target import host
+from fusewright.target.target import Target
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
 
@@ -35,16 +36,17 @@ class Nothing(WeightStore):
         return 0
 
 
-def planned(name: str) -> Plan:
+def planned(name: str, target: Target | None = None) -> Plan:
+    """The plan of a model of models/models.json for `target` (this machine's by default), one thread."""
     entry = json.loads((MODELS / "models.json").read_text())[name]
-    model = specialize(optimize(load(MODELS / entry["file"])), entry["shapes"])
+    model = specialize(prepare(load(MODELS / entry["file"])), entry["shapes"])
     check_support(model)
 
     def array_of(value: ir.Value) -> np.ndarray | None:
         constant = value.const_value is not None and not value.is_graph_input()
         return np.asarray(value.const_value.numpy()) if constant and value.const_value is not None else None
 
-    return plan(model, host(), 1, Nothing(), array_of, log=Log())
+    return plan(model, target or host(), 1, Nothing(), array_of, log=Log())
 
 
 def only_applies(note: KernelNote) -> bool:

@@ -350,7 +350,7 @@ def test_masked_scaled_softmax_is_one_kernel_with_one_exponential() -> None:
     shifted = graph.node("Add", scaled, graph.input(mask))[0]
     graph.output(graph.node("Softmax", shifted, axis=-1)[0], data.shape)
     session = graph.check()
-    assert [text.count("fw_exp_f32(") for text in kernels(session)] == [2]  # whole vectors, and the rest of the row
+    assert [text.count("fw_exp_low_f32(") for text in kernels(session)] == [2]  # whole vectors, and the rest of the row
 
 
 def test_results_of_both_shapes() -> None:

@@ -6,9 +6,9 @@ each instruction set is tested on every machine.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,10 +20,13 @@ from paired_cases import conv as sliding
 from schedule_cases import computed, matmul
 
 from fusewright.codegen.c import print_kernel
-from fusewright.runtime.compiler import Commands, find_compiler
 from fusewright.target.arm import NEON
 from fusewright.target.target import Target
 from fusewright.target.x86 import AVX2, AVX512
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+
+from spills import ARM, X86, Spelling, inner_loops, loops_of  # scripts of this repository, no package
 
 __all__ = ["only_pairs", "winograd_in_pairs"]
 
@@ -143,104 +146,44 @@ PAIRED: dict[str, Callable[[], Case]] = {
 }
 
 
-@dataclass(frozen=True)
-class Spelling:
-    """How an instruction set writes a multiply-add on vectors, and a vector register kept on the stack.
-
-    Clang marks what it spills, also where another register than the stack pointer leads to the stack.
-    """
-
-    fma: re.Pattern[str]
-    spill: re.Pattern[str]
-
-
-X86 = Spelling(
-    re.compile(r"\bvfn?m(add|sub)\d+ps\b"),
-    re.compile(r"%[xyz]mm\d.*(Spill|Reload)|\(%rsp\b.*%[xyz]mm\d|%[xyz]mm\d.*\(%rsp\b"),
-)
-ARM = Spelling(
-    re.compile(r"\bfml[as]\s+v\d+\.4s"),
-    re.compile(r"\b[qds]\d+,.*(\[sp\b|Spill|Reload)"),
-)
 HALVES = replace(AVX512, name="avx512 in halves", half_rate=True)
-SPELLINGS = {AVX512: X86, HALVES: X86, AVX2: X86, NEON: ARM}
-
-
-BLOCK = re.compile(r"(?:\.L(BB\d+_\d+):|(?:#|//) %bb\.\d+:)")
-HEADER = "Inner Loop Header"
-INSIDE = re.compile(r"(?:#|//)\s+in Loop: Header=(BB\d+_\d+)")
-
-
-def inner_loops(lines: Sequence[str]) -> list[list[str]]:
-    """The text of each loop that has no other inside. Clang notes at each block which loop it is of; where it puts the
-    block does not tell."""
-    loops: dict[str, list[str]] = {}
-    blocks: list[tuple[str | None, list[str]]] = []
-    for line in lines:
-        if block := BLOCK.match(line):
-            blocks.append((block[1], []))
-        if blocks:
-            blocks[-1][1].append(line)
-    for label, text in blocks:
-        if label and any(HEADER in line for line in text):
-            loops[label] = []
-    for label, text in blocks:
-        inside = next((found[1] for line in text if (found := INSIDE.search(line))), label)
-        if inside in loops:
-            loops[inside] += text
-    return list(loops.values())
-
-
-def functions(assembly: str) -> Iterator[tuple[str, list[str]]]:
-    for part in re.split(r"^(?=fw_\w+:)", assembly, flags=re.M)[1:]:
-        yield part.split(":")[0], part.split(".Lfunc_end")[0].splitlines()
+TARGETS = (AVX512, HALVES, AVX2, NEON)
 
 
 def check_inner_loops(
-    cases: Mapping[str, Callable[[], Case]], target: Target, spelling: Spelling, open_extents: bool, folder: Path
+    cases: Mapping[str, Callable[[], Case]], target: Target, open_extents: bool, folder: Path
 ) -> None:
     """Every case has loops with multiply-adds, and none of them spills."""
     names: dict[str, list[str]] = {}  # a kernel may serve several cases
-    sources: dict[int, dict[str, str]] = {}  # by lanes
+    sources: dict[str, str] = {}
     for name, make in cases.items():
         for lowered in make().lower(target, open_extents=open_extents, threads=2):
-            printed = print_kernel(lowered.kernel)
+            printed = print_kernel(lowered.kernel, lanes=target.lanes)
             names.setdefault(printed.symbol, []).append(name)
-            sources.setdefault(lowered.kernel.lanes, {})[printed.symbol] = printed.text
-    assembly = ""
-    for lanes, texts in sources.items():
-        file, output = folder / f"kernels{lanes}.c", folder / f"kernels{lanes}.s"
-        file.write_text('#include "fw_prelude.h"\n' + "\n".join(texts.values()))
-        command = find_compiler().compile_command(replace(target, lanes=lanes), str(file), str(output), "-S")
-        Commands(folder).run(command)
-        assembly += output.read_text()
+            sources[printed.symbol] = printed.text
 
     seen: set[str] = set()
     spills: list[str] = []
-    for symbol, lines in functions(assembly):
-        for loop in inner_loops(lines):
-            multiply_adds = sum(bool(spelling.fma.search(line)) for line in loop)
-            if multiply_adds:
-                owners = names.get(symbol, [symbol])  # what csrc/fw_algorithms.h has is its own
-                seen.update(owners)
-                found = [line.strip() for line in loop if spelling.spill.search(line)]
-                if found:
-                    spills.append(f"{owners}: {len(found)} to {multiply_adds} multiply-adds, as {found[0]}")
+    for loop in loops_of(sources, target, folder):
+        owners = names.get(loop.symbol, [loop.symbol])  # what csrc/fw_algorithms.h has is its own
+        seen.update(owners)
+        if loop.spills:
+            spills.append(f"{owners}: {len(loop.spills)} to {loop.multiply_adds} multiply-adds, as {loop.spills[0]}")
     assert not spills, "\n".join(spills)
     assert seen >= set(cases), "every case has a loop with multiply-adds in it"
 
 
-@pytest.mark.parametrize("target", SPELLINGS, ids=lambda t: t.name)
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
 @extents
 def test_inner_loops_do_not_spill(target: Target, open_extents: bool, tmp_path: Path) -> None:
-    check_inner_loops(CASES, target, SPELLINGS[target], open_extents, tmp_path)
+    check_inner_loops(CASES, target, open_extents, tmp_path)
 
 
 @extents
 def test_pairs_do_not_spill(only_pairs: None, open_extents: bool, tmp_path: Path) -> None:
     target = adding(HALVES)
     assert all(in_pairs(make().lower(target, open_extents=open_extents, threads=2)) for make in PAIRED.values())
-    check_inner_loops(PAIRED, target, X86, open_extents, tmp_path)
+    check_inner_loops(PAIRED, target, open_extents, tmp_path)
 
 
 @extents
@@ -248,7 +191,7 @@ def test_winograd_in_pairs_does_not_spill(winograd_in_pairs: None, open_extents:
     cases = {f"conv_{size}": partial(conv, 64, 96, size, 3) for size in (14, 28, 56)}
     target = adding(HALVES)
     assert all(in_pairs(make().lower(target, open_extents=open_extents, threads=2)) for make in cases.values())
-    check_inner_loops(cases, target, X86, open_extents, tmp_path)
+    check_inner_loops(cases, target, open_extents, tmp_path)
 
 
 X86_LOOP = """.LBB0_1:                                # =>This Inner Loop Header: Depth=1

@@ -159,13 +159,13 @@ def norm(x: Tensor, axes: Sequence[int], p: int) -> Tensor:
     return map_("pow", reduce("sum", map_("pow", map_("abs", x), float(p)), axes), 1.0 / p)
 
 
-# -- softmax ------------------------------------------------------------------------------------------------------
+# -- softmax: less its row's largest, no element is above 0, as exp_low wants it -----------------------------------
 
 
 def softmax(site: Site, x: Tensor) -> Tensor:
     axes = (int(site.get("axis", -1)),)
     x = wide(x)
-    e = map_("exp", x - reduce("max", x, axes))
+    e = map_("exp_low", x - reduce("max", x, axes))
     return cast(e * (1.0 / reduce("sum", e, axes)), site.dtype)  # the sum is at least 1: its reciprocal is harmless
 
 
@@ -173,7 +173,7 @@ def log_softmax(site: Site, x: Tensor) -> Tensor:
     axes = (int(site.get("axis", -1)),)
     x = wide(x)
     centred = x - reduce("max", x, axes)
-    return cast(centred - map_("log", reduce("sum", map_("exp", centred), axes)), site.dtype)
+    return cast(centred - map_("log", reduce("sum", map_("exp_low", centred), axes)), site.dtype)
 
 
 # -- where is the extreme? ----------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-void fw_rows_b357df2e5c13(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
+void fw_rows_24440c97262c(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
     const float *restrict x0 = p[0];
     float *restrict y1 = p[1];
     float *kept = (float *)(scratch + 0);
@@ -31,13 +31,13 @@ void fw_rows_b357df2e5c13(void *const *p, const int64_t *n, int64_t lo, int64_t 
         fw_f32v acc_5 = fw_splat_f32(0.0f);
         const int64_t whole_2 = (arg0 - (arg0 % 8));
         for (int64_t r_3 = 0; r_3 < whole_2; r_3 += 8) {
-            const fw_f32v e = fw_exp_f32((fw_load_f32(x0 + (u * arg1) + r_3) - max));
+            const fw_f32v e = fw_exp_low_f32((fw_load_f32(x0 + (u * arg1) + r_3) - max));
             fw_store_f32(kept + r_3, e);
             acc_5 = (acc_5 + e);
         }
         if (whole_2 < arg0) {
             const int64_t tail_2 = (arg0 - whole_2);
-            const fw_f32v e_2 = fw_exp_f32((fw_load_f32_n(x0 + (u * arg1) + whole_2, tail_2) - max));
+            const fw_f32v e_2 = fw_exp_low_f32((fw_load_f32_n(x0 + (u * arg1) + whole_2, tail_2) - max));
             fw_store_f32_n(kept + whole_2, e_2, tail_2);
             const fw_f32v t_2 = acc_5 + fw_sel_f32(fw_to_i32((fw_iota_i64() < fw_splat_i64(tail_2))), e_2, fw_splat_f32(0.0f));
             acc_5 = t_2;
