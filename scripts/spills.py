@@ -26,6 +26,7 @@ from fusewright.runtime.compiler import Commands, find_compiler
 from fusewright.target import get, host
 from fusewright.target.target import Target
 
+OWNER = re.compile(r"fw_\w+?_[0-9a-f]{12}")
 OWN_LANES = re.compile(r"^#define FW_LANES (\d+)$", re.M)
 
 
@@ -77,7 +78,9 @@ def inner_loops(lines: Sequence[str]) -> list[list[str]]:
 
 def functions(assembly: str) -> Iterator[tuple[str, list[str]]]:
     for part in re.split(r"^(?=fw_\w+:)", assembly, flags=re.M)[1:]:
-        yield part.split(":")[0], part.split(".Lfunc_end")[0].splitlines()
+        name = part.split(":")[0]
+        owner = OWNER.match(name)  # a part of a kernel is a function too
+        yield owner[0] if owner else name, part.split(".Lfunc_end")[0].splitlines()
 
 
 @dataclass(frozen=True)

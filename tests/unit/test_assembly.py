@@ -113,6 +113,12 @@ CASES: dict[str, Callable[[], Case]] = {
         (1, 192, 40, 40),
         [Layer(kernel=(5, 5), pads=(2, 2, 2, 2), activation="Spelled"), Layer(192, activation="Spelled")], 8,
     ),
+    **{
+        f"chain_of_{name}": partial(
+            chain_of, (1, 24, 56, 56), [Layer(144, activation=name), Layer(activation=name), Layer(24)], 4
+        )
+        for name in ("Silu", "Tanh", "HardSwish")
+    },
     "chain_of_an_image": lambda: chain_of(
         (1, 3, 64, 64), [Layer(32, strides=(2, 2), image=True), Layer(), Layer(16)], 4
     ),

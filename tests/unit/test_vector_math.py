@@ -296,15 +296,6 @@ def test_two_floats(library: AnyLibrary, name: str) -> None:
     assert np.array_equal(library(f"s_{name}_f32", x, y)[lanes], got[lanes], equal_nan=True)
 
 
-@pytest.mark.parametrize("limit", [6.0, -1.5, 0.0, np.inf, -np.inf])
-def test_limits_that_are_numbers(library: AnyLibrary, limit: float) -> None:
-    x, _ = float_pairs()
-    assert np.isnan(x).any()
-    y = np.full_like(x, limit)
-    for name, function in (("at_least", np.maximum), ("at_most", np.minimum)):
-        np.testing.assert_array_equal(library(f"v_{name}_f32", x, y), function(x, y))
-
-
 def integer_expected(name: str, a: int, b: int) -> int:
     """In unbounded integers; the caller wraps."""
     if name in ("max", "min"):

@@ -103,9 +103,6 @@ def source() -> str:
         vector = f"fw_{name}_{element}(fw_load_{element}(x + i), fw_load_{element}(y + i))"
         loop(f"v_{name}_{element}", element, f"fw_store_{element}(r + i, {vector});")
         loop(f"s_{name}_{element}", element, f"r[i] = fws_{name}_{element}(x[i], y[i]);")
-    for name in ("at_least", "at_most"):
-        vector = f"fw_{name}_f32(fw_load_f32(x + i), fw_here_f32(y[0]))"
-        loop(f"v_{name}_f32", "f32", f"fw_store_f32(r + i, {vector});")
     for element in INTEGERS:
         for name in ("abs", "sign"):
             loop(

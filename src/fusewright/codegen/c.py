@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fusewright.codegen.c_ops import scalar_op, vector_op
 from fusewright.errors import InternalError
 from fusewright.kernel.expr import Arg, Buffer, Const, Expr, Load, Op, Var, children
-from fusewright.kernel.loops import Assign, CallC, Comment, Define, For, If, Kernel, Stmt, Store
+from fusewright.kernel.loops import Assign, CallC, Comment, Define, For, If, Kernel, Part, Stmt, Store
 
 C_TYPES = {
     "bool": "uint8_t", "i8": "int8_t", "u8": "uint8_t", "i16": "int16_t", "u16": "uint16_t", "i32": "int32_t",
@@ -18,6 +20,8 @@ C_TYPES = {
     "f32": "float", "f64": "double",
 }  # fmt: skip
 VALUE_TYPES = {**C_TYPES, "bf16": "float"}  # a bfloat16 is stored in 16 bits and computed with in 32
+IDENTIFIER = re.compile(r"\b[A-Za-z_]\w*")
+OWN = "FW_OWN"  # stands for the kernel's symbol in the names of its parts
 LONG_LINE = 90  # a longer expression gets a name
 
 
@@ -36,17 +40,22 @@ def print_kernel(kernel: Kernel, *, aliased: bool = False, lanes: int | None = N
     `aliased` tells that the result may lie in an operand's memory: then no pointer is `restrict`. `lanes` are those
     that C files are compiled for, where this is known: a kernel with others says so in its first lines.
     """
-    printer = _Printer([b.name for b in (*kernel.buffers, *kernel.scratch_buffers)])
+    pointers = {b.name: _pointer(b, aliased) for b in kernel.buffers}
+    pointers |= {b.name: f"{C_TYPES[b.dtype]} *{b.name}" for b in kernel.scratch_buffers}
+    printer = _Printer(pointers)
     printer.block(kernel.body, 1)
-    head = [f"    {_pointer(b, aliased)} = p[{i}];" for i, b in enumerate(kernel.buffers)]
-    head += [f"    {C_TYPES[b.dtype]} *{b.name} = {_scratch(b)};" for b in kernel.scratch_buffers]
+    head = [f"    {pointers[b.name]} = p[{i}];" for i, b in enumerate(kernel.buffers)]
+    head += [f"    {pointers[b.name]} = {_scratch(b)};" for b in kernel.scratch_buffers]
     head += [f"    const int64_t arg{i} = n[{i}];" for i in range(len(printer.args))]
     unused = "    (void)p, (void)n, (void)lo, (void)hi, (void)scratch;"
     body = "\n".join([*head, unused, *printer.lines])
     if lanes not in (None, kernel.lanes):
         body = f"    /* vectors of {kernel.lanes} elements */\n{body}"
-    symbol = f"fw_{kernel.name}_{hashlib.sha256(body.encode()).hexdigest()[:12]}"
-    text = f"void {symbol}(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {{\n{body}\n}}\n"
+    parts = "".join(f"{part}\n\n" for part in printer.parts)
+    symbol = f"fw_{kernel.name}_{hashlib.sha256((parts + body).encode()).hexdigest()[:12]}"
+    parts, body = (text.replace(OWN, symbol) for text in (parts, body))
+    taken = "void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch"
+    text = f"{parts}void {symbol}({taken}) {{\n{body}\n}}\n"
     if printer.calls:
         text = f'#include "fw_algorithms.h"\n\n{text}'
     if lanes not in (None, kernel.lanes):
@@ -72,12 +81,15 @@ def c_type(x: Expr) -> str:
 
 
 class _Printer:
-    def __init__(self, taken: list[str]) -> None:
+    def __init__(self, pointers: Mapping[str, str]) -> None:
         self.lines: list[str] = []
+        self.parts: list[str] = []  # functions
+        self.declared = dict(pointers)  # how each C name is declared, in the order in which they appear
+        self.outside: frozenset[str] = frozenset()  # what a part may only read
         self.args: list[Arg] = []
         self.arg_names: dict[int, str] = {}
         self.names: dict[int, str] = {}  # id(Var or shared node) -> C name
-        self.used: Counter[str] = Counter([*taken, "p", "n"])
+        self.used: Counter[str] = Counter([*pointers, "p", "n"])
         self.keep: list[Expr] = []  # nodes named by id must stay alive
         self.depth = 1
         self.counts: Counter[int] = Counter()
@@ -110,7 +122,10 @@ class _Printer:
             self.line(f"{constant}{kind} {self.fresh(s.var)} = {value};")
         elif isinstance(s, Assign):
             self.prepare(s.value)
-            self.line(f"{self.names[id(s.var)]} = {self.text(s.value)};")
+            name = self.names[id(s.var)]
+            if name in self.outside:
+                raise InternalError(f"a part of a kernel assigns to {name}, which is outside of it")
+            self.line(f"{name} = {self.text(s.value)};")
         elif isinstance(s, Store):
             self.prepare(s.index, s.value, *(() if s.count is None else (s.count,)))
             self.store(s)
@@ -122,6 +137,8 @@ class _Printer:
                 self.line("} else {")
                 self.scope(s.otherwise)
             self.line("}")
+        elif isinstance(s, Part):
+            self.part(s)
         elif isinstance(s, CallC):
             self.prepare(*(a for a in s.args if isinstance(a, Expr)))
             args = ", ".join(self.text(a) if isinstance(a, Expr) else a.name for a in s.args)
@@ -131,6 +148,21 @@ class _Printer:
             self.line(f"/* {s.text.replace('*/', '')} */")
         else:
             raise InternalError(f"no C form of statement {type(s).__name__}")
+
+    def part(self, s: Part) -> None:
+        """A function of what its body reads, and the call."""
+        known, names, lines, outside = dict(self.declared), dict(self.names), self.lines, self.outside
+        self.lines, self.outside = [], frozenset(known)
+        self.block(s.body, 1)
+        text = "\n".join(self.lines)
+        self.names, self.lines, self.outside = names, lines, outside
+        known |= {name: f"const int64_t {name}" for name in self.arg_names.values()}
+        used = set(IDENTIFIER.findall(text))
+        passed = [name for name in known if name in used]
+        function = f"{OWN}_{len(self.parts) + 1}_{s.name}"
+        parameters = ", ".join(known[name] for name in passed)
+        self.parts.append(f"static __attribute__((noinline)) void {function}({parameters}) {{\n{text}\n}}")
+        self.line(f"{function}({', '.join(passed)});")
 
     def scope(self, body: list[Stmt]) -> None:
         """Temporaries made inside a block are unknown after it."""
@@ -165,9 +197,10 @@ class _Printer:
     def fresh(self, var: Var) -> str:
         if var.name in ("lo", "hi"):
             return var.name
-        self.names[id(var)] = self.unique(var.name)
+        name = self.names[id(var)] = self.unique(var.name)
+        self.declared[name] = f"const {c_type(var)} {name}"
         self.keep.append(var)
-        return self.names[id(var)]
+        return name
 
     def prepare(self, *roots: Expr) -> None:
         """Give a name to what the statement's expressions use more than once."""
@@ -200,7 +233,8 @@ class _Printer:
         spelled = self.load(e) if isinstance(e, Load) else self.op(e)
         if self.counts[id(e)] > 1 or len(spelled) > LONG_LINE:
             name = self.unique("t")
-            self.line(f"const {c_type(e)} {name} = {_strip(spelled)};")
+            self.declared[name] = f"const {c_type(e)} {name}"
+            self.line(f"{self.declared[name]} = {_strip(spelled)};")
             self.names[id(e)] = name
             self.keep.append(e)
             return name

@@ -108,8 +108,6 @@ def vector_op(e: Op, args: list[str]) -> str:
         return "fw_iota_i64()"
     if name == "splat":
         return _splat(e.dtype, args[0])
-    if name == "here":
-        return f"fw_here_{e.dtype}({args[0]})"
     dtype = e.args[0].dtype
     if name in SPREADING and dtype in FLOATS:
         return SPREADING[name].format(*args)

@@ -15,7 +15,7 @@ import numpy as np
 
 from fusewright.errors import InternalError
 from fusewright.kernel.expr import SIZES, Arg, Buffer, Const, Expr, Load, Op, Var
-from fusewright.kernel.loops import KEPT_BYTES, Assign, CallC, Comment, Define, For, If, Kernel, Stmt, Store
+from fusewright.kernel.loops import KEPT_BYTES, Assign, CallC, Comment, Define, For, If, Kernel, Part, Stmt, Store
 from fusewright.kernel.meaning import NUMPY, convert, meaning
 
 Array = np.ndarray[Any, Any]
@@ -100,6 +100,9 @@ class _Run:
             elif isinstance(s, If):
                 with self.scope():
                     self.block(s.then if self.value(s.condition) else s.otherwise)
+            elif isinstance(s, Part):
+                with self.scope():
+                    self.block(s.body)
             elif isinstance(s, CallC):
                 self.call(s)
             elif not isinstance(s, Comment):

@@ -62,6 +62,15 @@ class If(Stmt):
 
 
 @dataclass(eq=False)
+class Part(Stmt):
+    """A body that is compiled by itself, as a function that the kernel calls: what its loops keep in registers takes
+    none in other loops. It assigns to no variable from outside."""
+
+    name: str
+    body: list[Stmt]
+
+
+@dataclass(eq=False)
 class CallC(Stmt):
     """A function of the C library that ships (sorting and the like): `name(args)`; a Buffer argument is its pointer."""
 
@@ -157,6 +166,14 @@ class Kernel:
         self.emit(statement)
         with self.block(statement.body):
             yield var
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """What is emitted within is a `Part`."""
+        statement = Part(name, [])
+        self.emit(statement)
+        with self.block(statement.body):
+            yield
 
     @contextmanager
     def when(self, condition: Expr) -> Iterator[None]:

@@ -89,8 +89,7 @@ ANY: Mapping[str, Meaning] = {
     "exp": np.exp, "exp_low": np.exp, "expm1": np.expm1, "log": np.log, "log1p": np.log1p, "erf": _erf,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "silu": lambda x: x / (1 + np.exp(-x)),
     "silu_log2": lambda x: x * MINUS_LN2 / (1 + np.exp2(x)),
-    **dict.fromkeys(("now", "here"), lambda x: x),  # where it stands in the text, whatever a C compiler would prefer
-    "at_least": np.maximum, "at_most": np.minimum,  # than what is known to be a number
+    "now": lambda x: x,  # computed where it stands in the text, whatever a C compiler would prefer
     "softplus": lambda x: np.logaddexp(np.zeros_like(x), x),
     "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan,
     "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from typing import TypeGuard
-
 from fusewright.kernel.expr import (
     INTS,
     Arg,
@@ -108,44 +104,6 @@ class Vectorizer:
         return x
 
 
-def numbers(x: Expr, seen: set[int] | None = None) -> list[float]:
-    """The float32 constants that a vector form of `x` has in registers, each once: all but 0 (and NaN, which is none).
-
-    Indices have none.
-    """
-    seen = set() if seen is None else seen
-    found: dict[float, None] = {}
-    if id(x) not in seen and isinstance(x, Op):
-        seen.add(id(x))
-        for a in x.args:
-            if _is_number(a):
-                found[float(a.value)] = None
-            else:
-                found.update(dict.fromkeys(numbers(a, seen)))
-    return list(found)
-
-
-def with_numbers(x: Expr, named: Mapping[float, Expr], memo: dict[int, Expr]) -> Expr:
-    """x with variables (see `numbers`) in the place of constants; untouched parts stay the same nodes."""
-    if not isinstance(x, Op):
-        return x
-    if id(x) not in memo:
-        args = tuple(named.get(float(a.value), a) if _is_number(a) else with_numbers(a, named, memo) for a in x.args)
-        result: Expr = x
-        if any(a is not b for a, b in zip(args, x.args, strict=True)):
-            name = x.name
-            if name in ("max", "min") and any(map(_is_number, x.args)):  # C does not see that it is one
-                name = "at_least" if name == "max" else "at_most"
-                args = args[::-1] if _is_number(x.args[0]) else args
-            result = Op(x.dtype, any(a.vec for a in args), name, args)
-        memo[id(x)] = result
-    return memo[id(x)]
-
-
-def _is_number(x: Expr) -> TypeGuard[Const]:
-    return isinstance(x, Const) and x.dtype == "f32" and x.value != 0 and not math.isnan(x.value)
-
-
 REAL = frozenset({"f32", "f64"})
 WHOLE = INTS
 ANY = REAL | WHOLE | {"bool"}
@@ -167,7 +125,7 @@ VECTOR_FORMS: dict[str, frozenset[str]] = {
     **dict.fromkeys(("isnan", "isinf"), REAL),
     **dict.fromkeys(("exp", "exp_low", "expm1", "log", "log1p", "tanh", "erf", "sigmoid", "softplus"), REAL),
     **dict.fromkeys(("silu", "silu_log2"), frozenset({"f32"})),
-    **dict.fromkeys(("now", "here", "at_least", "at_most"), frozenset({"f32"})),
+    "now": frozenset({"f32"}),
     **dict.fromkeys(("div", "pow", "mod", "fmod"), REAL | WHOLE),
     **dict.fromkeys(("shl", "shr"), WHOLE),
     **dict.fromkeys(("sin", "cos", "tan", "asin", "acos", "atan"), REAL),

@@ -138,7 +138,8 @@ class Chain:
             target = held[i + 1] if i + 1 < len(held) else None
             if target is not None:
                 target.keep(kernel)
-            operands += stage.emit(kernel, n, *spans[i], capacity[i], held[i], target)
+            with kernel.part(stage.kind):
+                operands += stage.emit(kernel, n, *spans[i], capacity[i], held[i], target)
             if target is not None:
                 kernel.assign(target.begin, target.origin)
                 kernel.assign(target.end, spans[i][1])

@@ -105,6 +105,10 @@ class Stage:
         return self.slides is None and self.planes is None
 
     @property
+    def kind(self) -> str:
+        return "pointwise" if self.pointwise else "planes" if self.slides is None else "depthwise"
+
+    @property
     def title(self) -> str:
         if self.planes is not None:
             return "x".join(map(str, shape_of(self.w)[2:])) + f"/{self.planes.y.step} planes {shape_of(self.out)[1]}"

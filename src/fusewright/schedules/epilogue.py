@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from fusewright.kernel.expr import Buffer, Expr, Op, Var, const, index
+from fusewright.kernel.expr import Buffer, Expr, Op, Var, index
 from fusewright.kernel.loops import Kernel
 from fusewright.kernel.tensor import Anchor, Index, Mapped, Moved, Reduced, Source, Tensor, broadcast_index, walk
-from fusewright.kernel.vectorize import LANE, Vectorizer, numbers, vectorizable, with_numbers
+from fusewright.kernel.vectorize import LANE, Vectorizer, vectorizable
 from fusewright.schedules.task import Operand, Task
 
 LONG_EPILOGUE = 5  # elementwise nodes; more are not repeated for each accumulator
@@ -37,28 +37,16 @@ class Results:
     means: list[tuple[Tensor, Buffer, Source]] = field(default_factory=list)  # along the last dimension of a result
     in_order: bool = True  # whether every operand is read at the very place that is written
     changing: list[Tensor] | None = None  # what depends on the anchors: to be forgotten when they get new values
-    constants: dict[float, Expr] = field(default_factory=dict)  # those that are variables: see `name_numbers`
 
     def vectorizable(self, anchors: Sequence[Anchor]) -> bool:
         """Whether all that is computed from the anchors has a vector form."""
-        return all(map(vectorizable, self.probed(anchors, [tensor for tensor, _, _ in self.tensors])))
-
-    def name_numbers(self, kernel: Kernel, anchors: Sequence[Tensor]) -> None:
-        """Make variables of what constants the vectors stored from now on take, at this place: where the loops of
-        several stages are in one kernel, those of one would else take registers in the others."""
-        values = self.probed(anchors, self.read)
-        found = dict.fromkeys(number for value in values for number in numbers(value))
-        self.constants = {n: kernel.let(Op("f32", True, "here", (const(n, "f32"),)), "number") for n in found}
-
-    def probed(self, anchors: Sequence[Tensor], tensors: Sequence[Tensor]) -> list[Expr]:
-        """What an element of each tensor is computed by."""
         for anchor in anchors:
             probe = Var(anchor.dtype, False, "probe")
             anchor.bound = lambda idx, probe=probe: probe
-        values = [t.at(tuple(Var("i64", False, "i") for _ in t.shape)) for t in tensors]
-        for tensor in above(tensors, anchors):
+        values = [t.at(tuple(Var("i64", False, "i") for _ in t.shape)) for t, _, _ in self.tensors]
+        for tensor in above([t for t, _, _ in self.tensors], anchors):
             tensor.forget()
-        return values
+        return all(vectorizable(v) for v in values)
 
     @property
     def long(self) -> bool:
@@ -87,25 +75,22 @@ class Results:
             tensor.forget()
         for anchor, value in values:
             anchor.bound = lambda idx, value=value: value
-        known: dict[int, Expr] = {}
-        averaged = [self.in_variable(kernel, tensor, place, lanes, known) for tensor, _, _ in self.means]
+        averaged = [self.named(kernel, tensor, place, lanes) for tensor, _, _ in self.means]
         for tensor, buffer, target in self.tensors:
             position = target.position(place)
             if lanes is None:
                 kernel.store(buffer, position, tensor.at(place))
             else:
-                kernel.store_lanes(buffer, position, with_numbers(tensor.at(place), self.constants, known), lanes)
+                kernel.store_lanes(buffer, position, tensor.at(place), lanes)
         for tensor, _, _ in self.means:
             tensor.bound = None
         return averaged
 
-    def in_variable(
-        self, kernel: Kernel, tensor: Tensor, place: Index, lanes: Vectorizer | None, known: dict[int, Expr]
-    ) -> Expr:
+    def named(self, kernel: Kernel, tensor: Tensor, place: Index, lanes: Vectorizer | None) -> Expr:
         """An element in a variable, which stands for it until it is let go."""
         value = tensor.at(place)
         if lanes is not None:
-            value = lanes(with_numbers(value, self.constants, known))
+            value = lanes(value)
             value = value if value.vec else Op(value.dtype, True, "splat", (value,))
         value = kernel.let(value, "v")
         tensor.bound = lambda idx: value

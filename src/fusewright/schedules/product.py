@@ -289,13 +289,7 @@ class _Emitter:
             inner = functools.partial(inner, start=lambda v: begin(v, partial if v == vectors - 1 else None))
         unroll = unrolled_steps(self.task.target, vectors, p.k)
         if not self.compact:
-
-            def finish_sum(m: int, v: int, value: Expr) -> None:
-                if m == v == 0:
-                    self.name_numbers()
-                finish(index(m), v, value)
-
-            inner(kernel, p.dtype, vectors, left, right, finish_sum, unroll)
+            inner(kernel, p.dtype, vectors, left, right, lambda m, v, value: finish(index(m), v, value), unroll)
             return
         tile, lanes = self.tile_scratch, kernel.lanes
         width = vectors * lanes
@@ -303,7 +297,6 @@ class _Emitter:
             kernel, p.dtype, vectors, left, right,
             lambda m, v, value: kernel.store(tile, index(m * width + v * lanes), value), unroll,
         )  # fmt: skip
-        self.name_numbers()
         with kernel.loop(count, "m") as m:
             for v in range(vectors):
                 value = Load(p.dtype, True, tile, m * width + v * lanes)
@@ -338,11 +331,6 @@ class _Emitter:
         base = kernel.let(base, "a")
         step = index(p.staging.row_step) if p.staging is not None and p.staging.row_step is not None else x_step
         return Left(buffer, base, [index(m) * step for m in range(count)], taps, self.ext(p.k, p.k_fixed))
-
-    def name_numbers(self) -> None:
-        """Behind the sums of a tile, where other stages are in the kernel."""
-        if self.repeats:
-            self.p.results.name_numbers(self.kernel, [self.total])
 
     def begin(self, start: Tensor, outer: list[Expr], n0: Expr, v: int, active: Expr | None) -> Expr:
         """What the sums of one vector of columns begin with."""

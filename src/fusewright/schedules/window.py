@@ -62,8 +62,6 @@ def emit_window_rows(kernel: Kernel, w: Window, n: Expr, start: Expr, stop: Expr
     """Emit what computes the rows [start, stop) of image `n`, all channels, in loops of the caller's."""
     emitter = _Emitter(kernel, w)
     blocks = -(-w.channels // w.block)
-    if w.vector:
-        w.results.name_numbers(kernel, w.anchors)
     with kernel.loop(blocks, "block") as block, kernel.loop(stop, "y", start=start) as y:
         emitter.columns(emitter.row(n, block, [y]), blocks)
 

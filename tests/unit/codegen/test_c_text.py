@@ -13,6 +13,7 @@ import pytest
 from kernel_cases import Case, floats, layouts, node, targets
 
 from fusewright.codegen.c import Printed, print_kernel
+from fusewright.errors import InternalError
 from fusewright.kernel.expr import Load, arg, const, index, op
 from fusewright.kernel.loops import Kernel
 from fusewright.target.target import Target
@@ -252,6 +253,40 @@ def test_a_name_made_in_a_block_is_not_used_after_it() -> None:
         kernel.store(y, i, root * root)
     kernel.store(y, index(2), root * root)
     assert print_kernel(kernel).text.count("fws_exp_f32") == 2
+
+
+def test_a_part_is_a_function_of_what_it_reads() -> None:
+    kernel = Kernel("example", 8)
+    x, y = kernel.buffer("f32", "x"), kernel.buffer("f32", "y", "out")
+    with kernel.loop(kernel.hi, "u", start=kernel.lo) as u:
+        start = kernel.let(u * 4, "start")
+        kernel.let(u * 5, "x1")  # not what 0x1.8p+0f has in it
+        with kernel.part("scale"), kernel.loop(arg(3), "i") as i:
+            kernel.store(y, start + i, Load("f32", False, x, start + i) * 1.5 + 0.1)
+        with kernel.part("shift"):
+            kernel.store(y, start, const(7, "f32"))
+    printed = print_kernel(kernel)
+    own = printed.symbol
+    scale, shift, main = printed.text.split("\n\n")
+    passed = "float *restrict y, const int64_t start"
+    noinline = "static __attribute__((noinline)) void"
+    assert scale.startswith(f"{noinline} {own}_1_scale(const float *restrict x, {passed}, const int64_t arg0) {{\n")
+    assert shift.startswith(f"{noinline} {own}_2_shift({passed}) {{\n    y[start] = 7.0f;\n}}")
+    assert f"        {own}_1_scale(x, y, start, arg0);\n        {own}_2_shift(y, start);\n" in main
+    assert printed.args == (3,)
+
+
+def test_a_part_assigns_to_nothing_outside() -> None:
+    kernel = Kernel("example", 8)
+    outer = kernel.mutable(index(0), "outer")
+    with kernel.part("first"):
+        inner = kernel.mutable(index(1), "inner")
+        kernel.assign(inner, outer + 1)
+    assert "inner = (outer + 1);" in print_kernel(kernel).text
+    with kernel.part("second"):
+        kernel.assign(outer, index(1))
+    with pytest.raises(InternalError, match="assigns to outer"):
+        print_kernel(kernel)
 
 
 def test_variables_of_one_name_are_told_apart() -> None:

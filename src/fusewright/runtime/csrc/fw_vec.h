@@ -207,20 +207,9 @@ FW_FN fw_i64v fw_mask64_from_bool(fw_u8v b) { return fw_to_i64(b) != 0; }
 #define FW_MIN(S, I, a, b) FW_PICK(S, I, (b) != (b), b, FW_PICK(S, I, (b) < (a), b, a))
 #endif
 
-/* The larger or the smaller where b is a number: one instruction on x86 also where C does not see which number. */
-#if defined(FW_HAS_MAXIMUM)
-#define FW_AT_LEAST(S, I, a, b) FW_MAX(S, I, a, b)
-#define FW_AT_MOST(S, I, a, b) FW_MIN(S, I, a, b)
-#else
-#define FW_AT_LEAST(S, I, a, b) FW_PICK(S, I, (b) > (a), b, a)
-#define FW_AT_MOST(S, I, a, b) FW_PICK(S, I, (b) < (a), b, a)
-#endif
-
 #define FW_DEFINE_FLOAT(S, M) \
     FW_FN fw_##S##v fw_max_##S(fw_##S##v a, fw_##S##v b) { return FW_MAX(fw_##S##v, M, a, b); } \
     FW_FN fw_##S##v fw_min_##S(fw_##S##v a, fw_##S##v b) { return FW_MIN(fw_##S##v, M, a, b); } \
-    FW_FN fw_##S##v fw_at_least_##S(fw_##S##v a, fw_##S##v b) { return FW_AT_LEAST(fw_##S##v, M, a, b); } \
-    FW_FN fw_##S##v fw_at_most_##S(fw_##S##v a, fw_##S##v b) { return FW_AT_MOST(fw_##S##v, M, a, b); } \
     FW_FN fw_##S##v fw_fma_##S(fw_##S##v a, fw_##S##v b, fw_##S##v c) { return a * b + c; } \
     FW_FN fw_##S##v fw_abs_##S(fw_##S##v a) { return (fw_##S##v)((M)a & ~FW_SIGN_##S); } \
     FW_FN fw_##S##v fw_neg_##S(fw_##S##v a) { return -a; } \
@@ -416,9 +405,5 @@ FW_FN fw_f32v fw_now_f32(fw_f32v x) {
 #endif
     return x;
 }
-
-/* x in all lanes, made where this stands: a C compiler that sees a constant keeps it in a register through the loops
- * before as well, and may then keep their sums in memory. */
-FW_FN fw_f32v fw_here_f32(float x) { return fw_now_f32(fw_splat_f32(x)); }
 
 #endif
