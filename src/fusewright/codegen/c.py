@@ -84,7 +84,8 @@ class _Printer:
     def __init__(self, pointers: Mapping[str, str]) -> None:
         self.lines: list[str] = []
         self.parts: list[str] = []  # functions
-        self.declared = dict(pointers)  # how each C name is declared, in the order in which they appear
+        # how each C name is declared, in the order in which they appear
+        self.declared = {**pointers, "lo": "int64_t lo", "hi": "int64_t hi"}
         self.outside: frozenset[str] = frozenset()  # what a part may only read
         self.args: list[Arg] = []
         self.arg_names: dict[int, str] = {}

@@ -264,15 +264,16 @@ def test_a_part_is_a_function_of_what_it_reads() -> None:
         with kernel.part("scale"), kernel.loop(arg(3), "i") as i:
             kernel.store(y, start + i, Load("f32", False, x, start + i) * 1.5 + 0.1)
         with kernel.part("shift"):
-            kernel.store(y, start, const(7, "f32"))
+            kernel.store(y, start + kernel.hi, const(7, "f32"))
     printed = print_kernel(kernel)
     own = printed.symbol
     scale, shift, main = printed.text.split("\n\n")
-    passed = "float *restrict y, const int64_t start"
-    noinline = "static __attribute__((noinline)) void"
-    assert scale.startswith(f"{noinline} {own}_1_scale(const float *restrict x, {passed}, const int64_t arg0) {{\n")
-    assert shift.startswith(f"{noinline} {own}_2_shift({passed}) {{\n    y[start] = 7.0f;\n}}")
-    assert f"        {own}_1_scale(x, y, start, arg0);\n        {own}_2_shift(y, start);\n" in main
+    noinline = f"static __attribute__((noinline)) void {own}"
+    reads = "const float *restrict x, float *restrict y, const int64_t start, const int64_t arg0"
+    assert scale.startswith(f"{noinline}_1_scale({reads}) {{\n")
+    reads = "float *restrict y, int64_t hi, const int64_t start"
+    assert shift == f"{noinline}_2_shift({reads}) {{\n    y[start + hi] = 7.0f;\n}}"
+    assert f"        {own}_1_scale(x, y, start, arg0);\n        {own}_2_shift(y, hi, start);\n" in main
     assert printed.args == (3,)
 
 
