@@ -78,6 +78,27 @@ def test_stays(body: str) -> None:
     assert not multiplied(body).changed
 
 
+@pytest.mark.parametrize(
+    ("body", "reader"),
+    [
+        ("t = Div(x, six) y = Floor(t)", "Floor"),
+        ("t = Div(x, six) u = Add(t, a) v = Clip(u, zero, six) y = Round(v)", "Round"),
+        ("t = Div(x, six) u = Cast<to=7>(t) y = Cast<to=1>(u)", "Cast"),
+        ("t = Mul(x, a) u = Mul(t, b) c0 = Less(u, x) y = Cast<to=1>(c0)", "Less"),
+        ("t = Div(x, six) u = Relu(t) k = ArgMax<axis=1, keepdims=1>(u) f = Cast<to=1>(k) y = Add(x, f)", "ArgMax"),
+    ],
+)
+def test_where_the_last_place_may_decide(body: str, reader: str) -> None:
+    made = multiplied(body)
+    assert not made.changed
+    assert made.reasons == [f"{reader} reads it, for which the last place may decide"]
+
+
+def test_what_is_no_number_for_number_ends_the_search() -> None:
+    made = multiplied("t = Div(x, six) s = Softmax(t) y = Round(s)")
+    assert made.ops == ["Mul", "Softmax", "Round"]
+
+
 def test_a_product_that_is_read_elsewhere_stays() -> None:
     head = HEAD.replace("(float[3,5] y)", "(float[3,5] y, float[3,5] t)")
     made = multiplied("t = Mul(x, a) y = Mul(t, b)", head)

@@ -1,7 +1,8 @@
 """x / c -> x * (1/c) and (x * a) * b -> x * (a * b) for constants: one multiplication for all that scales a value.
 
 A division takes a processor 5 to 10 times as long as a multiplication. What changes is rounding: 1/c and a * b are
-rounded once more, by half a unit in the last place. Where they are no normal numbers, the nodes stay.
+rounded once more, by half a unit in the last place. Where they are no normal numbers, the nodes stay; also where the
+result is rounded to an integer or compared, for there the last place may decide.
 """
 
 from __future__ import annotations
@@ -15,10 +16,21 @@ import onnx_ir as ir
 
 from fusewright.errors import InternalError
 from fusewright.rules.apply import Rule, refuse, rule
-from fusewright.rules.known import Array, constant, constant_size
+from fusewright.rules.known import Array, attr_int, constant, constant_size
 
 WIDE = (ir.DataType.FLOAT, ir.DataType.DOUBLE)
 """Types that have bits enough for one more rounding; half precision does not."""
+FLOATS = (*WIDE, ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
+STEPS = frozenset(
+    {"Floor", "Ceil", "Round", "Sign", "Mod", "QuantizeLinear", "DynamicQuantizeLinear", "ArgMax", "ArgMin", "TopK"}
+    | {"Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual"}
+)
+"""What may give another integer, or another answer, for another last place."""
+PLAIN = frozenset(
+    {"Add", "Sub", "Mul", "Div", "Neg", "Abs", "Min", "Max", "Clip", "Relu", "Identity", "Cast"}
+    | {"Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Expand", "Concat", "Split", "Slice", "Gather"}
+)
+"""What hands a number on, itself or with another: its readers are looked at too."""
 
 
 def _rules() -> Iterator[Rule]:
@@ -37,12 +49,25 @@ def _pattern(inner_first: bool, outer_first: bool) -> Callable[..., Any]:
 
 def _divided(context: Any, x: ir.Value, c: ir.Value, **_: Any) -> Any:
     wanted = constant_size(c) is not None and constant_size(x) is None and c.dtype in WIDE
-    return True if wanted else refuse("")
+    return _decided(context) if wanted else refuse("")
 
 
 def _factors(context: Any, x: ir.Value, a: ir.Value, b: ir.Value, **_: Any) -> Any:
     wanted = constant_size(a) == constant_size(b) == 1 and constant_size(x) is None and a.dtype in WIDE
-    return True if wanted else refuse("")
+    return _decided(context) if wanted else refuse("")
+
+
+def _decided(context: Any) -> Any:
+    """Whether no reader of the result makes a step of a difference in its last place."""
+    open_values, seen = list(context.output_values), set[ir.Node]()
+    while open_values:
+        for node, _ in open_values.pop().uses():
+            if node.op_type in STEPS or (node.op_type == "Cast" and attr_int(node, "to", 1) not in map(int, FLOATS)):
+                return refuse(f"{node.op_type} reads it, for which the last place may decide")
+            if node.op_type in PLAIN and node not in seen:
+                seen.add(node)
+                open_values += node.outputs
+    return True
 
 
 def _reciprocal(op: Any, x: ir.Value, c: ir.Value, **_: Any) -> Any:
