@@ -106,6 +106,7 @@ class Stage:
 
     @property
     def kind(self) -> str:
+        """What its function in C is called."""
         return "pointwise" if self.pointwise else "planes" if self.slides is None else "depthwise"
 
     @property
