@@ -68,12 +68,17 @@ def input_of(model: ir.Model) -> np.ndarray:
     return np.random.default_rng(1).standard_normal(shape.numpy()).astype(np.float32)
 
 
-@pytest.mark.parametrize("target", [t for t in ("avx512", "avx2", "sse2") if runs_here(get(t))])
-@pytest.mark.parametrize("name", CASES)
-def test_chain(name: str, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The whole block, whatever it should cost."""
+@pytest.fixture
+def depth_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every chain is one kernel, whatever it should cost."""
     monkeypatch.setattr(Chain, "options", lambda self: (Option("depth first", 1), Option("apart", 2)))
     monkeypatch.setattr("fusewright.plan.planner.find_chains", lambda groups, cache_bytes: find_chains(groups, 0))
+
+
+@pytest.mark.parametrize("target", [t for t in ("avx512", "avx2", "sse2") if runs_here(get(t))])
+@pytest.mark.parametrize("name", CASES)
+def test_chain(name: str, target: str, depth_first: None) -> None:
+    """The whole block, whatever it should cost."""
     model = CASES[name]
     x = input_of(model)
     wanted = expected(model, x)
@@ -85,10 +90,8 @@ def test_chain(name: str, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])
-def test_special_values(special: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_special_values(special: float, depth_first: None) -> None:
     """Limits hide no NaN. (onnxruntime's MaxPool may.)"""
-    monkeypatch.setattr(Chain, "options", lambda self: (Option("depth first", 1), Option("apart", 2)))
-    monkeypatch.setattr("fusewright.plan.planner.find_chains", lambda groups, cache_bytes: find_chains(groups, 0))
     model = block(pool="AveragePool")
     x = input_of(model)
     x[0, 3, 20:22, 30] = special

@@ -16,10 +16,8 @@ import onnx_ir as ir
 
 from fusewright.errors import InternalError
 from fusewright.rules.apply import Rule, refuse, rule
-from fusewright.rules.known import Array, attr_int, constant, constant_size
+from fusewright.rules.known import WIDE, Array, attr_int, constant, constant_size
 
-WIDE = (ir.DataType.FLOAT, ir.DataType.DOUBLE)
-"""Types that have bits enough for one more rounding; half precision does not."""
 FLOATS = (*WIDE, ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 STEPS = frozenset(
     {"Floor", "Ceil", "Round", "Sign", "Mod", "QuantizeLinear", "DynamicQuantizeLinear", "ArgMax", "ArgMin", "TopK"}

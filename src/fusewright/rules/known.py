@@ -12,6 +12,8 @@ from fusewright.errors import InternalError
 
 Array = npt.NDArray[Any]
 Dims = tuple[int | None, ...]
+WIDE = (ir.DataType.FLOAT, ir.DataType.DOUBLE)
+"""Types with range enough to be scaled later and bits enough for one more rounding; half precision has neither."""
 
 
 def constant(value: ir.Value | None) -> Array | None:

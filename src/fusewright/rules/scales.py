@@ -11,10 +11,7 @@ from typing import Any
 import onnx_ir as ir
 
 from fusewright.rules.apply import Rule, refuse, rule
-from fusewright.rules.known import constant_size, maker, rank
-
-WIDE = (ir.DataType.FLOAT, ir.DataType.DOUBLE)
-"""Types whose range does not need the scaling first; half precision does."""
+from fusewright.rules.known import WIDE, constant_size, maker, rank
 
 
 def _rules() -> Iterator[Rule]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
-
 from fusewright.kernel.expr import SIZES
 from fusewright.schedules.normal_form import Product
 from fusewright.schedules.tile import FEWEST_UNITS, splits_rows
@@ -30,11 +28,10 @@ def block_rows(p: Product, target: Target, lanes: int) -> tuple[int, int]:
     blocks = -(-wanted // most)
     if _whole_left(p, target, lanes, blocks):
         blocks = 1
-    outer_units = prod(loop.extent for loop in p.outer)
-    while outer_units * blocks % p.threads and splits_rows(unit, wanted, blocks + 1):
+    while p.outer_units * blocks % p.threads and splits_rows(unit, wanted, blocks + 1):
         blocks += 1  # even shares for all threads
     if p.fixed and p.n <= p.tile.vectors * lanes:  # no panels that they could share
-        while outer_units * blocks < FEWEST_UNITS * p.threads and splits_rows(unit, wanted, blocks + p.threads):
+        while p.outer_units * blocks < FEWEST_UNITS * p.threads and splits_rows(unit, wanted, blocks + p.threads):
             blocks += p.threads
     size = -(-wanted // blocks)
     size = -(-size // unit) * unit

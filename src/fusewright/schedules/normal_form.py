@@ -85,6 +85,11 @@ class Product:
     place: Callable[[Place], Place] | None = None  # where an index of the loops lies in the result, if elsewhere
 
     @property
+    def outer_units(self) -> int:
+        """Places of the outer loops."""
+        return prod(loop.extent for loop in self.outer)
+
+    @property
     def steps(self) -> int:
         """Products in one sum: along k and the taps."""
         return self.k * prod(tap.extent for tap in self.taps)

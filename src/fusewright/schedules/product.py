@@ -18,14 +18,7 @@ from fusewright.schedules.blocks import block_rows
 from fusewright.schedules.epilogue import sum_along, vector_along
 from fusewright.schedules.normal_form import Place, Product
 from fusewright.schedules.task import Task
-from fusewright.schedules.tile import (
-    AHEAD,
-    Left,
-    Right,
-    emit_tile,
-    shares_of_panels,
-    unrolled_steps,
-)
+from fusewright.schedules.tile import AHEAD, Left, Right, emit_tile, shares_of_panels, unrolled_steps
 
 
 def emit_product(task: Task, kernel: Kernel, p: Product) -> int:
@@ -68,13 +61,10 @@ class _Emitter:
         width = p.tile.vectors * kernel.lanes
         panels = -(-p.n // width)
         block, blocks = block_rows(p, self.task.target, kernel.lanes)
-        outer_units = 1
-        for loop in p.outer:
-            outer_units *= loop.extent
-        shares = shares_of_panels(outer_units * blocks, panels, p.threads)
+        shares = shares_of_panels(p.outer_units * blocks, panels, p.threads)
         per_share = -(-panels // shares)
         shares = -(-panels // per_share)
-        units = outer_units * blocks * shares
+        units = p.outer_units * blocks * shares
         along = p.y if p.y.extent > 1 else p.x
 
         block_e, blocks_e, shares_e = self.ext(block), self.ext(blocks), self.ext(shares)
