@@ -6,13 +6,15 @@ import numpy as np
 import onnx_ir as ir
 import onnxruntime
 import pytest
+from narrowed import RUNNABLE, narrowed
 
 import fusewright as fw
 from fusewright.graph.text import parse_model
 from fusewright.plan.chains import find_chains
 from fusewright.schedules.chain import Chain
 from fusewright.schedules.choice import Option
-from fusewright.target import get, runs_here
+
+__all__ = ["narrowed"]
 
 STRIDED = "strides=[2,2], pads=[1,1,1,1]"
 
@@ -75,9 +77,9 @@ def depth_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fusewright.plan.planner.find_chains", lambda groups, cache_bytes: find_chains(groups, 0))
 
 
-@pytest.mark.parametrize("target", [t for t in ("avx512", "avx2", "sse2") if runs_here(get(t))])
+@pytest.mark.parametrize("target", RUNNABLE)
 @pytest.mark.parametrize("name", CASES)
-def test_chain(name: str, target: str, depth_first: None) -> None:
+def test_chain(name: str, target: str, depth_first: None, narrowed: None) -> None:
     """The whole block, whatever it should cost."""
     model = CASES[name]
     x = input_of(model)

@@ -6,6 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import onnxruntime
 import pytest
+from narrowed import RUNNABLE, narrowed
 from onnx.reference import ReferenceEvaluator
 from test_chains import expected, input_of
 
@@ -14,9 +15,8 @@ from fusewright.graph.text import parse_model
 from fusewright.plan.chains import find_chains
 from fusewright.schedules.chain import Chain
 from fusewright.schedules.choice import Option
-from fusewright.target import get, runs_here
 
-TARGETS = [t for t in ("avx512", "avx2", "sse2") if runs_here(get(t))]
+__all__ = ["narrowed"]
 
 
 def gated(
@@ -58,9 +58,9 @@ def kernels_of(session: fw.Session) -> list[list[str]]:
     return [[n.op_type for n in k.nodes] for k in session.describe().kernels]
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", RUNNABLE)
 @pytest.mark.parametrize("name", CASES)
-def test_gated(name: str, target: str) -> None:
+def test_gated(name: str, target: str, narrowed: None) -> None:
     model = CASES[name]
     x = input_of(model)
     wanted = expected(model, x)
@@ -122,9 +122,11 @@ def test_what_is_no_number_reaches_the_mean_of_its_channel_alone(special: float)
     np.testing.assert_allclose(np.delete(p, 7, axis=1), np.delete(t, 7, axis=1).mean((2, 3), keepdims=True), rtol=1e-5)
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", RUNNABLE)
 @pytest.mark.parametrize("channels", [96, 101])
-def test_at_the_end_of_a_chain(target: str, channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_the_end_of_a_chain(
+    target: str, channels: int, narrowed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What expands and goes over space, band by band; the means of rows come out of it beside the rows."""
     monkeypatch.setattr(Chain, "options", lambda self: (Option("depth first", 1), Option("apart", 2)))
     monkeypatch.setattr("fusewright.plan.planner.find_chains", lambda groups, cache_bytes: find_chains(groups, 0))

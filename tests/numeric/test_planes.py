@@ -9,11 +9,13 @@ import numpy as np
 import onnxruntime
 import pytest
 from branches import Graph, check
+from narrowed import RUNNABLE, narrowed
 
 import fusewright as fw
 from fusewright.schedules import winograd_ways
 from fusewright.schedules.planes_shape import Shape
-from fusewright.target import get, runs_here
+
+__all__ = ["narrowed"]
 
 # channels, filters, height and width, taps, steps, pads, batch
 CASES = [
@@ -63,8 +65,10 @@ def test_planes(kind: int, threads: int, wherever_possible: None) -> None:
     check(graph, threads)
 
 
-@pytest.mark.parametrize("target", [t for t in ("avx2", "sse2") if runs_here(get(t))])
-def test_narrow_vectors(target: str, wherever_possible: None, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("target", RUNNABLE)
+def test_vectors_of_every_width(
+    target: str, wherever_possible: None, narrowed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FUSEWRIGHT_TARGET", target)
     graph = Graph()
     for case, kind in zip(CASES, KINDS * 2, strict=False):
@@ -86,14 +90,15 @@ def mobile(size: int = 224) -> Graph:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_the_image_is_read_by_a_chain(threads: int) -> None:
+def test_the_image_is_read_by_a_chain(threads: int, narrowed: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FUSEWRIGHT_TARGET", "avx512")
     graph = mobile()
-    session = fw.compile(graph.model(), threads=threads, target="avx512")
+    session = fw.compile(graph.model(), threads=threads)
     made = session.describe()
     assert any([n.op_type for n in k.nodes].count("Conv") == 3 for k in made.kernels)
     assert made.memory is not None and made.memory.arena < 1_600_000  # 32 channels of 112x112
     assert any(re.match(r"depth first \(relative error \d\.\de-0[78]\)", d.reason) for d in made.decisions)
-    if runs_here(get("avx512")):
+    if "avx512" in RUNNABLE:
         check(graph, threads)
 
 

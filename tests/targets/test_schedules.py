@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from emulator import emulator
 from kernel_cases import Array, Case
+from narrowed import runnable
 from schedule_cases import CASES
 
 from fusewright.codegen.c import print_kernel
@@ -109,7 +110,7 @@ def expected(name: str) -> list[Array]:
 
 @pytest.fixture(scope="module", params=[AVX512, AVX2, SSE2, NEON], ids=lambda t: t.name)
 def target(request: pytest.FixtureRequest) -> Target:
-    found: Target = request.param
+    found = runnable(request.param)
     if found.arch != host_arch():
         emulator()
     elif missing_features(found):
