@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from kernel_cases import Array, Case, floats, node
 
+from fusewright.kernel.expr import MINUS_LN2
 from fusewright.passes.fuse import find_groups
 from fusewright.schedules import lower
 from fusewright.schedules.chain import Chain
@@ -52,6 +53,17 @@ class Layer:
     image: bool = False
 
 
+SILU_CONSTANTS = {"minus_ln2": np.array(MINUS_LN2, np.float32)}
+
+
+def silu(read: str, made: str) -> list[onnx.NodeProto]:
+    """x sigmoid(x) as the pass `ScaleForPowers` leaves it: the weights in front make x / -ln2."""
+    x, gate = f"{made}_x", f"{made}_gate"
+    return [
+        node("Mul", [read, "minus_ln2"], [x]), node("Sigmoid", [x], [gate]), node("Mul", [x, gate], [made])
+    ]  # fmt: skip
+
+
 def chain_of(x: tuple[int, ...], layers: Sequence[Layer], rows: int, residual: bool = False) -> ChainCase:
     constants: dict[str, Array] = {}
     nodes: list[onnx.NodeProto] = []
@@ -73,7 +85,8 @@ def chain_of(x: tuple[int, ...], layers: Sequence[Layer], rows: int, residual: b
         nodes.append(node("Conv", [value, f"w{i}", f"b{i}"], [f"c{i}"], **attributes))
         value = f"c{i}"
         if layer.activation == "Silu":
-            nodes += [node("Sigmoid", [value], [f"s{i}"]), node("Mul", [value, f"s{i}"], [f"a{i}"])]
+            nodes += silu(value, f"a{i}")
+            constants |= SILU_CONSTANTS
         elif layer.activation == "Relu6":
             constants |= {"low": np.array(0, np.float32), "high": np.array(6, np.float32)}
             nodes.append(node("Clip", [value, "low", "high"], [f"a{i}"]))

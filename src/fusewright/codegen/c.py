@@ -95,6 +95,7 @@ class _Printer:
         self.depth = 1
         self.counts: Counter[int] = Counter()
         self.calls = False  # functions of fw_algorithms.h
+        self.rolled = False  # loops of the part
 
     # -- statements -------------------------------------------------------------------------------------------
     def block(self, body: list[Stmt], depth: int) -> None:
@@ -112,7 +113,8 @@ class _Printer:
             start, stop, step = self.text(s.start), self.text(s.stop), self.text(s.step)
             v = self.fresh(s.var)
             advance = f"{v}++" if step == "1" else f"{v} += {step}"
-            self.line(f"for (int64_t {v} = {start}; {v} < {stop}; {advance}) {{")
+            rolled = "FW_ROLLED " if self.rolled else ""
+            self.line(f"{rolled}for (int64_t {v} = {start}; {v} < {stop}; {advance}) {{")
             self.scope(s.body)
             self.line("}")
         elif isinstance(s, Define):
@@ -153,10 +155,11 @@ class _Printer:
     def part(self, s: Part) -> None:
         """A function of what its body reads, and the call."""
         known, names, lines, outside = dict(self.declared), dict(self.names), self.lines, self.outside
+        rolled, self.rolled = self.rolled, s.rolled
         self.lines, self.outside = [], frozenset(known)
         self.block(s.body, 1)
         text = "\n".join(self.lines)
-        self.names, self.lines, self.outside = names, lines, outside
+        self.names, self.lines, self.outside, self.rolled = names, lines, outside, rolled
         known |= {name: f"const int64_t {name}" for name in self.arg_names.values()}
         used = set(IDENTIFIER.findall(text))
         passed = [name for name in known if name in used]

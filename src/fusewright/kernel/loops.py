@@ -64,10 +64,12 @@ class If(Stmt):
 @dataclass(eq=False)
 class Part(Stmt):
     """A body that is compiled by itself, as a function that the kernel calls: what its loops keep in registers takes
-    none in other loops. It assigns to no variable from outside."""
+    none in other loops. It assigns to no variable from outside. `rolled`: a turn of its loops needs all registers, so
+    that no C compiler shall mix several."""
 
     name: str
     body: list[Stmt]
+    rolled: bool = False
 
 
 @dataclass(eq=False)
@@ -168,9 +170,9 @@ class Kernel:
             yield var
 
     @contextmanager
-    def part(self, name: str) -> Iterator[None]:
+    def part(self, name: str, rolled: bool = False) -> Iterator[None]:
         """What is emitted within is a `Part`."""
-        statement = Part(name, [])
+        statement = Part(name, [], rolled)
         self.emit(statement)
         with self.block(statement.body):
             yield

@@ -133,6 +133,12 @@ VECTOR_FORMS: dict[str, frozenset[str]] = {
 }
 """For which dtypes of the first operand each node has a vector form; all other work is done one by one."""
 
+FUNCTIONS = frozenset(
+    "exp exp_low expm1 log log1p tanh erf sigmoid softplus silu silu_log2 pow "
+    "sin cos tan asin acos atan sinh cosh asinh acosh atanh".split()
+)
+"""Nodes that are many instructions each: functions of csrc/fw_math.h."""
+
 
 def vectorizable(x: Expr) -> bool:
     """Whether every node has a vector form (half-precision types have none yet; they are computed one by one)."""

@@ -10,7 +10,7 @@ from functools import cached_property
 from fusewright.kernel.expr import SIZES
 from fusewright.schedules.bilinear import Bilinear
 from fusewright.schedules.convolution import Convolution
-from fusewright.schedules.winograd import Side, sides
+from fusewright.schedules.winograd_tiling import Side, sides
 from fusewright.target.target import Target
 
 # Cycles, measured on Zen 4:

@@ -46,7 +46,7 @@ class _Emitter:
     def __post_init__(self) -> None:
         # a long epilogue is spelled once, in a loop over the rows of the tile; so is each with open extents, whose
         # tails come in several sizes and which is lowered anew for each size
-        self.compact = self.p.results.long or not self.p.fixed
+        self.compact = self.p.results.long(self.task.target) or not self.p.fixed
         self.total: Tensor = self.p.anchor
         self.start: Tensor | None = None
         if self.p.inner is emit_tile and self.p.n_dim >= 0:
@@ -259,7 +259,7 @@ class _Emitter:
         p, kernel = self.p, self.kernel
         left = self.left(scratch, outer, y, y_first, x, x_first, count)
 
-        def finish(m: Expr, v: int, value: Expr) -> None:
+        def finish(m: Expr, v: Expr, value: Expr, active: Expr | None) -> None:
             place: list[Expr] = [index(0)] * p.rank
             for i, loop in zip(outer, p.outer, strict=True):
                 if loop.dim >= 0:
@@ -270,16 +270,21 @@ class _Emitter:
                 place[p.x.dim] = x + m
             if p.n_dim >= 0:
                 place[p.n_dim] = self.column(outer, n0 + v * kernel.lanes) + LANE
-            active = partial if v == vectors - 1 else None
             self.store(tuple(place), value, active)
+
+        def active_of(v: int) -> Expr | None:
+            return partial if v == vectors - 1 else None
 
         inner = p.inner
         if self.start is not None:
             begin = functools.partial(self.begin, self.start, outer, n0)
-            inner = functools.partial(inner, start=lambda v: begin(v, partial if v == vectors - 1 else None))
+            inner = functools.partial(inner, start=lambda v: begin(v, active_of(v)))
         unroll = unrolled_steps(self.task.target, vectors, p.k)
         if not self.compact:
-            inner(kernel, p.dtype, vectors, left, right, lambda m, v, value: finish(index(m), v, value), unroll)
+            inner(
+                kernel, p.dtype, vectors, left, right,
+                lambda m, v, value: finish(index(m), index(v), value, active_of(v)), unroll,
+            )  # fmt: skip
             return
         tile, lanes = self.tile_scratch, kernel.lanes
         width = vectors * lanes
@@ -287,10 +292,17 @@ class _Emitter:
             kernel, p.dtype, vectors, left, right,
             lambda m, v, value: kernel.store(tile, index(m * width + v * lanes), value), unroll,
         )  # fmt: skip
-        with kernel.loop(count, "m") as m:
-            for v in range(vectors):
-                value = Load(p.dtype, True, tile, m * width + v * lanes)
-                finish(m, v, kernel.let(value, f"c{v}"))
+        whole = vectors if partial is None else vectors - 1
+        with p.results.apart(kernel, self.task.target), kernel.loop(count, "m") as m:
+
+            def vector(v: Expr, active: Expr | None) -> None:
+                finish(m, v, kernel.let(Load(p.dtype, True, tile, m * width + v * lanes), "c"), active)
+
+            if whole:
+                with kernel.loop(whole, "v") as v:
+                    vector(v, None)
+            if partial is not None:
+                vector(index(whole), partial)
 
     def left(
         self, scratch: Buffer | None, outer: list[Expr], y: Expr, y_first: Expr, x: Expr, x_first: Expr, count: int

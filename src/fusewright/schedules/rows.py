@@ -23,6 +23,7 @@ from fusewright.schedules.row_passes import Pass, RowPlan, is_expensive, multipl
 from fusewright.schedules.task import Lowered, Task
 
 ACCUMULATORS = 4  # independent sums: an addition takes about four cycles, and one can start in each
+REGISTERS = 16  # that any target with vectors has
 FLOP_EACH = 4  # of one node on one element: several passes, exponentials among them
 OPEN_VECTORS = 2  # of a unit across rows where extents are open: two cache lines on AVX-512, narrow enough for all
 PAD = 64  # elements to which a kept row is rounded up
@@ -150,16 +151,21 @@ class RowKernel:
     def block_width(self, extent: int, outer: int) -> int:
         """Lanes of one unit across rows: as many vectors as there are accumulators.
 
-        Fewer for a narrow dimension, and where there would be less than two units for each thread.
+        Fewer for a narrow dimension, where there would be less than two units for each thread, and where sums and what
+        is one number a row do not fit the registers.
         """
         if not self.vector:
             return 1
         if not self.threads:
             return OPEN_VECTORS * self.kernel.lanes
         vectors = ACCUMULATORS
+        read = walk(*(r.source for p in self.plan.passes for r in p.reductions if r.source is not None))
+        numbers = sum(isinstance(t, Source) and self.nest.is_row(t) for t in read)
         wanted = 2 * self.threads if self.threads > 1 else 1
         while vectors > 1 and (
-            vectors * self.kernel.lanes > extent or outer * -(-extent // (vectors * self.kernel.lanes)) < wanted
+            vectors * self.kernel.lanes > extent
+            or outer * -(-extent // (vectors * self.kernel.lanes)) < wanted
+            or vectors * (1 + numbers) > REGISTERS
         ):
             vectors //= 2
         return vectors * self.kernel.lanes

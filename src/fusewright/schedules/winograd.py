@@ -16,85 +16,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import numpy as np
 import onnx_ir as ir
 
-from fusewright.graph.group import dtype_of, elements, shape_of
+from fusewright.graph.group import dtype_of, elements
 from fusewright.kernel.expr import Buffer, Const, Expr, Load, Op, arg, const, index, minimum
 from fusewright.kernel.loops import CallC, Kernel
 from fusewright.kernel.tensor import Anchor, Source, Tensor
 from fusewright.kernel.vectorize import LANE, Vectorizer
-from fusewright.schedules.bilinear import Bilinear, transformed_filters
 from fusewright.schedules.convolution import Convolution
 from fusewright.schedules.epilogue import Results, bias_along, bind_epilogue, epilogue
-from fusewright.schedules.pack import PIECE, pack_pairs
+from fusewright.schedules.pack import PIECE
 from fusewright.schedules.paired import EXTRA_ROWS, emit_pairs, rows_ahead, staged_elements
 from fusewright.schedules.prologue import left_side
 from fusewright.schedules.task import Lowered, Operand, Pack, Task
-from fusewright.schedules.tile import Left, Right, TileShape, emit_tile, shares_of_panels, unrolled_steps
+from fusewright.schedules.tile import Left, Right, emit_tile, shares_of_panels, unrolled_steps
 from fusewright.schedules.winograd_sums import emit_sums
-
-PANEL = 4  # vectors of columns for which the inputs of a block are read again, of products in pairs
-
-
-@dataclass(frozen=True)
-class Tiling:
-    """How a convolution is cut: the algorithms of y and x, the register tile, the tiles of a block; whether the small
-    products are made in pairs (`schedules.paired`)."""
-
-    y: Bilinear
-    x: Bilinear
-    registers: TileShape
-    block: int
-    pairs: bool = False
-
-    @property
-    def positions(self) -> int:
-        return self.y.n * self.x.n
-
-
-@dataclass(frozen=True)
-class Side:
-    """One spatial dimension: extents of input and output, zeros before the input."""
-
-    size: int
-    out: int
-    pad: int
-
-
-def sides(c: Convolution) -> tuple[Side, Side]:
-    """y and x; a convolution along one dimension has one row."""
-    shape = shape_of(c.x)
-    made = [Side(*s) for s in zip(shape[2:], c.out[2:], c.geometry.pads_begin, strict=True)]
-    return (made[0], made[1]) if len(made) == 2 else (Side(1, 1, 0), made[0])
-
-
-def tiles_of(c: Convolution, y: Bilinear, x: Bilinear) -> int:
-    """The tiles of all images."""
-    of_y, of_x = sides(c)
-    return c.out[0] * -(-of_y.out // y.m) * -(-of_x.out // x.m)
-
-
-def pack_filters_in_pairs(y: Bilinear, x: Bilinear, width: int, w: np.ndarray) -> np.ndarray:
-    """[co, ci, taps...] -> [panel][position][vector of the panel][ci + 2][lane], transformed and packed as
-    `schedules.paired` reads it."""
-    lanes = width // PANEL
-    packed = pack_pairs(lanes)(transformed_filters([y, x] if w.ndim == 4 else [x], w))
-    positions, vectors, *vector = packed.shape
-    whole = np.zeros((positions, -(-vectors // PANEL) * PANEL, *vector), w.dtype)
-    whole[:, :vectors] = packed
-    return np.ascontiguousarray(np.moveaxis(whole.reshape(positions, -1, PANEL, *vector), 1, 0))
-
-
-def pack_filters(y: Bilinear, x: Bilinear, width: int, w: np.ndarray) -> np.ndarray:
-    """[co, ci, taps...] -> [panel][position][ci][width], transformed, zeros at the end."""
-    co, ci = w.shape[:2]
-    algorithms = [y, x] if w.ndim == 4 else [x]
-    packed = np.zeros((-(-co // width), y.n * x.n, ci, width), w.dtype)
-    for p, panel in enumerate(packed):
-        part = w[p * width : (p + 1) * width]
-        panel[..., : len(part)] = transformed_filters(algorithms, part)
-    return packed
+from fusewright.schedules.winograd_tiling import PANEL, Tiling, pack_filters, pack_filters_in_pairs, sides, tiles_of
 
 
 def lower_winograd(task: Task, c: Convolution, bias: ir.Value | None, tiling: Tiling) -> list[Lowered]:
@@ -140,6 +77,7 @@ class _Emitter:
     anchor: Anchor
     results: Results
     fixed: bool = field(init=False)
+    apart: bool = field(init=False)  # whether pixels of a tile lie in scratch before the epilogue, not of a row
 
     def __post_init__(self) -> None:
         t, lanes, dtype = self.tiling, self.kernel.lanes, self.anchor.dtype
@@ -157,7 +95,8 @@ class _Emitter:
             self.stage = self.kernel.scratch(dtype, t.positions * t.block * self.line, "stage")
         self.m = self.kernel.scratch(dtype, t.positions * self.m_step, "m")
         self.half = self.kernel.scratch(dtype, t.positions * lanes, "half")  # between the passes along y and x
-        self.pixels = self.kernel.scratch(dtype, t.x.m * lanes, "pixels")  # of one row of a tile, before the epilogue
+        self.apart = self.results.fills_registers(self.task.target)
+        self.pixels = self.kernel.scratch(dtype, (t.y.m if self.apart else 1) * t.x.m * lanes, "pixels")
         self.patch = self.kernel.scratch(dtype, t.positions * self.row, "patch")
 
     def ext(self, value: int) -> Expr:
@@ -399,11 +338,18 @@ class _Emitter:
                     kernel.store(self.half, (j + i * x.n) * lanes, value)
             with kernel.loop(rows, "row") as row:
                 for k, value in enumerate(emit_sums(kernel, x.output, self.halves(row, x.n))):
-                    kernel.store(self.pixels, index(k * lanes), value)
-                with kernel.loop(columns, "column") as pixel:
-                    value = kernel.let(Load(self.pixels.dtype, True, self.pixels, pixel * lanes), "c")
-                    where = self.input_place(place.n, n0 + v + LANE, place.y + row, place.x + pixel)
-                    self.results.store(kernel, where, [(self.anchor, value)], Vectorizer(active))
+                    kernel.store(self.pixels, self.pixel(row, k), value)
+                if not self.apart:
+                    store(v, active, row)
+            if self.apart:
+                with self.results.apart(kernel, self.task.target), kernel.loop(rows, "row") as row:
+                    store(v, active, row)
+
+        def store(v: Expr, active: Expr | None, row: Expr) -> None:
+            with kernel.loop(columns, "column") as column:
+                value = kernel.let(Load(self.pixels.dtype, True, self.pixels, self.pixel(row, column)), "c")
+                where = self.input_place(place.n, n0 + v + LANE, place.y + row, place.x + column)
+                self.results.store(kernel, where, [(self.anchor, value)], Vectorizer(active))
 
         whole = vectors if partial is None else vectors - 1
         if whole:
@@ -411,6 +357,11 @@ class _Emitter:
                 vector(v, None)
         if partial is not None:
             vector(index(whole * lanes), partial)
+
+    def pixel(self, row: Expr, column: Expr | int) -> Expr:
+        """Where scratch holds a pixel of a tile before the epilogue: with one row at a time, or all."""
+        first = row * self.tiling.x.m if self.apart else index(0)
+        return (first + column) * self.kernel.lanes
 
 
 def _all(*conditions: Expr) -> Expr:

@@ -30,8 +30,8 @@ from fusewright.schedules.planes_shape import Shape, Sum
 from fusewright.schedules.prologue import left_side
 from fusewright.schedules.staging import clear
 from fusewright.schedules.task import Lowered, Operand, Pack, Task
-from fusewright.schedules.winograd import pack_filters
 from fusewright.schedules.winograd_sums import emit_sums
+from fusewright.schedules.winograd_tiling import pack_filters
 
 
 def lower_planes(task: Task, c: Convolution, shape: Shape) -> list[Lowered]:
@@ -100,7 +100,7 @@ class _Emitter:
         self.total, self.start = sum_along(results, anchor, 1)
         self.stage = kernel.scratch(self.dtype, shape.y.n * self.ci * shape.line, "stage")
         self.tile: Buffer | None = None  # of a long epilogue, which is spelled once
-        if results.long:
+        if results.long(shape.target):
             self.tile = kernel.scratch(self.dtype, shape.y.m * shape.x.m * shape.together * kernel.lanes, "tile")
 
     def row(self, n: Expr, y: Expr, stop: Expr) -> None:
@@ -287,9 +287,10 @@ class _Emitter:
             width = tiles.count * shape.x.m
             for (row, column), value in pixels.items():
                 kernel.store(self.tile, index((row * width + column) * lanes), value)
-            with kernel.loop(tiles.rows, "row") as i, kernel.loop(tiles.columns, "column") as j:
-                at = kernel.let((i * width + j) * lanes, "at")
-                result(i, j, kernel.let(Load(self.dtype, True, self.tile, at), "c"))
+            with self.results.apart(kernel, shape.target), kernel.loop(tiles.rows, "row") as i:
+                with kernel.loop(tiles.columns, "column") as j:
+                    at = kernel.let((i * width + j) * lanes, "at")
+                    result(i, j, kernel.let(Load(self.dtype, True, self.tile, at), "c"))
             return
         for row in range(shape.y.m - 1, -1, -1):
             # no branch: a C compiler would move what is summed up for the row into it. What is not wanted goes to the

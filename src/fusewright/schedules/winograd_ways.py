@@ -17,8 +17,9 @@ from fusewright.schedules.paired import MAX_ROWS, OPEN_TILE, even_tile, multiply
 from fusewright.schedules.planes_shape import Shape
 from fusewright.schedules.task import Lowered, Task, Way
 from fusewright.schedules.tile import TileShape, pick_tile, tile_costs
-from fusewright.schedules.winograd import Tiling, lower_winograd, tiles_of
+from fusewright.schedules.winograd import lower_winograd
 from fusewright.schedules.winograd_planes import lower_planes
+from fusewright.schedules.winograd_tiling import Tiling, tiles_of
 
 OUTPUTS = ((2, 2), (2, 4), (4, 4))  # of a piece, along y and x
 OPEN_PIXELS = 56 * 56  # that open extents are taken for

@@ -21,8 +21,8 @@ from fusewright.schedules.bilinear import (
     stepping,
     transformed_filters,
 )
-from fusewright.schedules.winograd import pack_filters
 from fusewright.schedules.winograd_sums import emit_sums
+from fusewright.schedules.winograd_tiling import pack_filters
 
 SIZES = [(m, r) for m, r in product(range(1, 7), range(1, 6)) if possible(m, r)]
 sizes = pytest.mark.parametrize(("m", "r"), SIZES, ids=lambda v: str(v))

@@ -16,7 +16,8 @@ from fusewright.schedules.choice import Option
 from fusewright.schedules.convolution import Convolution
 from fusewright.schedules.task import Task, Way
 from fusewright.schedules.tile import TileShape
-from fusewright.schedules.winograd import Tiling, lower_winograd
+from fusewright.schedules.winograd import lower_winograd
+from fusewright.schedules.winograd_tiling import Tiling
 from fusewright.target.target import Target
 from fusewright.target.x86 import AVX2, AVX512
 

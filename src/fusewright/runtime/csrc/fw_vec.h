@@ -34,6 +34,13 @@
 
 #define FW_FN static inline __attribute__((always_inline, unused))
 
+/* In front of a loop, one turn of which needs all registers: turns are not to be mixed. */
+#if defined(__clang__)
+#define FW_ROLLED _Pragma("clang loop unroll(disable)")
+#else
+#define FW_ROLLED _Pragma("GCC unroll 1")
+#endif
+
 /* Every element type once: X(suffix, C type). */
 #define FW_ELEMENTS(X) \
     X(f32, float) X(f64, double) X(i8, int8_t) X(u8, uint8_t) X(i16, int16_t) X(u16, uint16_t) \

@@ -39,7 +39,7 @@ void fw_pack_a00b82b0b8be(void *const *p, const int64_t *n, int64_t lo, int64_t 
     }
 }
 
-void fw_matmul_bda3549233af(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
+void fw_matmul_d2aa501bef1b(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
     const float *restrict a = p[0];
     const float *restrict b = p[1];
     float *restrict y2 = p[2];
@@ -164,10 +164,10 @@ void fw_matmul_bda3549233af(void *const *p, const int64_t *n, int64_t lo, int64_
                 fw_store_f32(tile + 40, c50);
                 fw_store_f32(tile + 44, c51);
                 for (int64_t m = 0; m < 6; m++) {
-                    const fw_f32v c0 = fw_load_f32(tile + m * 8);
-                    fw_store_f32(y2 + ((rest_2 * arg13) + ((x + m) * arg14)) + n0, c0);
-                    const fw_f32v c1 = fw_load_f32(tile + (m * 8) + 4);
-                    fw_store_f32(y2 + ((rest_2 * arg13) + ((x + m) * arg14)) + (n0 + 4), c1);
+                    for (int64_t v = 0; v < 2; v++) {
+                        const fw_f32v c = fw_load_f32(tile + (m * 8) + (v * 4));
+                        fw_store_f32(y2 + ((rest_2 * arg13) + ((x + m) * arg14)) + (n0 + (v * 4)), c);
+                    }
                 }
             }
             const int64_t x_until = (stop - ((stop - x_whole) % 4));
@@ -209,10 +209,10 @@ void fw_matmul_bda3549233af(void *const *p, const int64_t *n, int64_t lo, int64_
                 fw_store_f32(tile + 24, c30_2);
                 fw_store_f32(tile + 28, c31_2);
                 for (int64_t m_2 = 0; m_2 < 4; m_2++) {
-                    const fw_f32v c0_2 = fw_load_f32(tile + m_2 * 8);
-                    fw_store_f32(y2 + ((rest_2 * arg13) + ((x_2 + m_2) * arg14)) + n0, c0_2);
-                    const fw_f32v c1_2 = fw_load_f32(tile + (m_2 * 8) + 4);
-                    fw_store_f32(y2 + ((rest_2 * arg13) + ((x_2 + m_2) * arg14)) + (n0 + 4), c1_2);
+                    for (int64_t v_2 = 0; v_2 < 2; v_2++) {
+                        const fw_f32v c_2 = fw_load_f32(tile + (m_2 * 8) + (v_2 * 4));
+                        fw_store_f32(y2 + ((rest_2 * arg13) + ((x_2 + m_2) * arg14)) + (n0 + (v_2 * 4)), c_2);
+                    }
                 }
             }
             const int64_t x_until_2 = (stop - ((stop - x_until) % 2));
@@ -238,10 +238,10 @@ void fw_matmul_bda3549233af(void *const *p, const int64_t *n, int64_t lo, int64_
                 fw_store_f32(tile + 8, c10_3);
                 fw_store_f32(tile + 12, c11_3);
                 for (int64_t m_3 = 0; m_3 < 2; m_3++) {
-                    const fw_f32v c0_3 = fw_load_f32(tile + m_3 * 8);
-                    fw_store_f32(y2 + ((rest_2 * arg13) + ((x_3 + m_3) * arg14)) + n0, c0_3);
-                    const fw_f32v c1_3 = fw_load_f32(tile + (m_3 * 8) + 4);
-                    fw_store_f32(y2 + ((rest_2 * arg13) + ((x_3 + m_3) * arg14)) + (n0 + 4), c1_3);
+                    for (int64_t v_3 = 0; v_3 < 2; v_3++) {
+                        const fw_f32v c_3 = fw_load_f32(tile + (m_3 * 8) + (v_3 * 4));
+                        fw_store_f32(y2 + ((rest_2 * arg13) + ((x_3 + m_3) * arg14)) + (n0 + (v_3 * 4)), c_3);
+                    }
                 }
             }
             for (int64_t x_4 = x_until_2; x_4 < stop; x_4++) {
@@ -257,10 +257,10 @@ void fw_matmul_bda3549233af(void *const *p, const int64_t *n, int64_t lo, int64_
                 }
                 fw_store_f32(tile + 0, c00_4);
                 fw_store_f32(tile + 4, c01_4);
-                const fw_f32v c0_4 = fw_load_f32(tile + 0);
-                fw_store_f32(y2 + ((rest_2 * arg13) + (x_4 * arg14)) + n0, c0_4);
-                const fw_f32v c1_4 = fw_load_f32(tile + 4);
-                fw_store_f32(y2 + ((rest_2 * arg13) + (x_4 * arg14)) + (n0 + 4), c1_4);
+                for (int64_t v_4 = 0; v_4 < 2; v_4++) {
+                    const fw_f32v c_4 = fw_load_f32(tile + v_4 * 4);
+                    fw_store_f32(y2 + ((rest_2 * arg13) + (x_4 * arg14)) + (n0 + (v_4 * 4)), c_4);
+                }
             }
         }
         const int64_t tail = (arg6 * 8);
@@ -304,8 +304,8 @@ void fw_matmul_bda3549233af(void *const *p, const int64_t *n, int64_t lo, int64_
                 fw_store_f32(tile + 16, c40_2);
                 fw_store_f32(tile + 20, c50_2);
                 for (int64_t m_4 = 0; m_4 < 6; m_4++) {
-                    const fw_f32v c0_5 = fw_load_f32(tile + m_4 * 4);
-                    fw_store_f32(y2 + ((rest_2 * arg13) + ((x_5 + m_4) * arg14)) + n0_2, c0_5);
+                    const fw_f32v c_5 = fw_load_f32(tile + m_4 * 4);
+                    fw_store_f32(y2 + ((rest_2 * arg13) + ((x_5 + m_4) * arg14)) + n0_2, c_5);
                 }
             }
             const int64_t x_until_3 = (stop - ((stop - x_whole_2) % 4));
@@ -334,8 +334,8 @@ void fw_matmul_bda3549233af(void *const *p, const int64_t *n, int64_t lo, int64_
                 fw_store_f32(tile + 8, c20_4);
                 fw_store_f32(tile + 12, c30_4);
                 for (int64_t m_5 = 0; m_5 < 4; m_5++) {
-                    const fw_f32v c0_6 = fw_load_f32(tile + m_5 * 4);
-                    fw_store_f32(y2 + ((rest_2 * arg13) + ((x_6 + m_5) * arg14)) + n0_2, c0_6);
+                    const fw_f32v c_6 = fw_load_f32(tile + m_5 * 4);
+                    fw_store_f32(y2 + ((rest_2 * arg13) + ((x_6 + m_5) * arg14)) + n0_2, c_6);
                 }
             }
             const int64_t x_until_4 = (stop - ((stop - x_until_3) % 2));
@@ -354,8 +354,8 @@ void fw_matmul_bda3549233af(void *const *p, const int64_t *n, int64_t lo, int64_
                 fw_store_f32(tile + 0, c00_7);
                 fw_store_f32(tile + 4, c10_6);
                 for (int64_t m_6 = 0; m_6 < 2; m_6++) {
-                    const fw_f32v c0_7 = fw_load_f32(tile + m_6 * 4);
-                    fw_store_f32(y2 + ((rest_2 * arg13) + ((x_7 + m_6) * arg14)) + n0_2, c0_7);
+                    const fw_f32v c_7 = fw_load_f32(tile + m_6 * 4);
+                    fw_store_f32(y2 + ((rest_2 * arg13) + ((x_7 + m_6) * arg14)) + n0_2, c_7);
                 }
             }
             for (int64_t x_8 = x_until_4; x_8 < stop; x_8++) {
@@ -367,8 +367,8 @@ void fw_matmul_bda3549233af(void *const *p, const int64_t *n, int64_t lo, int64_
                     c00_8 = (a0_8 * b0_8 + c00_8);
                 }
                 fw_store_f32(tile + 0, c00_8);
-                const fw_f32v c0_8 = fw_load_f32(tile + 0);
-                fw_store_f32(y2 + ((rest_2 * arg13) + (x_8 * arg14)) + n0_2, c0_8);
+                const fw_f32v c_8 = fw_load_f32(tile + 0);
+                fw_store_f32(y2 + ((rest_2 * arg13) + (x_8 * arg14)) + n0_2, c_8);
             }
         }
         if (whole_vectors < arg25) {
@@ -410,8 +410,8 @@ void fw_matmul_bda3549233af(void *const *p, const int64_t *n, int64_t lo, int64_
                 fw_store_f32(tile + 16, c40_3);
                 fw_store_f32(tile + 20, c50_3);
                 for (int64_t m_7 = 0; m_7 < 6; m_7++) {
-                    const fw_f32v c0_9 = fw_load_f32(tile + m_7 * 4);
-                    fw_store_f32_n(y2 + ((rest_2 * arg13) + ((x_9 + m_7) * arg14)) + whole_vectors, c0_9, partial);
+                    const fw_f32v c_9 = fw_load_f32(tile + m_7 * 4);
+                    fw_store_f32_n(y2 + ((rest_2 * arg13) + ((x_9 + m_7) * arg14)) + whole_vectors, c_9, partial);
                 }
             }
             const int64_t x_until_5 = (stop - ((stop - x_whole_3) % 4));
@@ -440,8 +440,8 @@ void fw_matmul_bda3549233af(void *const *p, const int64_t *n, int64_t lo, int64_
                 fw_store_f32(tile + 8, c20_6);
                 fw_store_f32(tile + 12, c30_6);
                 for (int64_t m_8 = 0; m_8 < 4; m_8++) {
-                    const fw_f32v c0_10 = fw_load_f32(tile + m_8 * 4);
-                    fw_store_f32_n(y2 + ((rest_2 * arg13) + ((x_10 + m_8) * arg14)) + whole_vectors, c0_10, partial);
+                    const fw_f32v c_10 = fw_load_f32(tile + m_8 * 4);
+                    fw_store_f32_n(y2 + ((rest_2 * arg13) + ((x_10 + m_8) * arg14)) + whole_vectors, c_10, partial);
                 }
             }
             const int64_t x_until_6 = (stop - ((stop - x_until_5) % 2));
@@ -460,8 +460,8 @@ void fw_matmul_bda3549233af(void *const *p, const int64_t *n, int64_t lo, int64_
                 fw_store_f32(tile + 0, c00_11);
                 fw_store_f32(tile + 4, c10_9);
                 for (int64_t m_9 = 0; m_9 < 2; m_9++) {
-                    const fw_f32v c0_11 = fw_load_f32(tile + m_9 * 4);
-                    fw_store_f32_n(y2 + ((rest_2 * arg13) + ((x_11 + m_9) * arg14)) + whole_vectors, c0_11, partial);
+                    const fw_f32v c_11 = fw_load_f32(tile + m_9 * 4);
+                    fw_store_f32_n(y2 + ((rest_2 * arg13) + ((x_11 + m_9) * arg14)) + whole_vectors, c_11, partial);
                 }
             }
             for (int64_t x_12 = x_until_6; x_12 < stop; x_12++) {
@@ -473,8 +473,8 @@ void fw_matmul_bda3549233af(void *const *p, const int64_t *n, int64_t lo, int64_
                     c00_12 = (a0_12 * b0_12 + c00_12);
                 }
                 fw_store_f32(tile + 0, c00_12);
-                const fw_f32v c0_12 = fw_load_f32(tile + 0);
-                fw_store_f32_n(y2 + ((rest_2 * arg13) + (x_12 * arg14)) + whole_vectors, c0_12, partial);
+                const fw_f32v c_12 = fw_load_f32(tile + 0);
+                fw_store_f32_n(y2 + ((rest_2 * arg13) + (x_12 * arg14)) + whole_vectors, c_12, partial);
             }
         }
     }
