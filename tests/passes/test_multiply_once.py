@@ -48,6 +48,9 @@ def test_powers_of_two_are_exact() -> None:
     assert made.weight("reciprocal") == 0.125
 
 
+DECIDES = "reads it, for which the last place may decide"
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
@@ -56,9 +59,17 @@ def test_powers_of_two_are_exact() -> None:
         ("y = Div(x, huge)", "the reciprocal is no normal number"),
         ("t = Mul(x, huge) y = Mul(t, huge)", "the factor is no normal number"),
         ("t = Mul(x, small) y = Mul(t, small)", "the factor is no normal number"),
+        ("t = Div(x, six) y = Floor(t)", f"Floor {DECIDES}"),
+        ("t = Div(x, six) u = Add(t, a) v = Clip(u, zero, six) y = Round(v)", f"Round {DECIDES}"),
+        ("t = Div(x, six) u = Cast<to=7>(t) y = Cast<to=1>(u)", f"Cast {DECIDES}"),
+        ("t = Mul(x, a) u = Mul(t, b) c0 = Less(u, x) y = Cast<to=1>(c0)", f"Less {DECIDES}"),
+        (
+            "t = Div(x, six) u = Relu(t) k = ArgMax<axis=1, keepdims=1>(u) f = Cast<to=1>(k) y = Add(x, f)",
+            f"ArgMax {DECIDES}",
+        ),
     ],
 )
-def test_what_is_no_normal_number_stays(body: str, reason: str) -> None:
+def test_what_is_refused_has_a_reason(body: str, reason: str) -> None:
     made = multiplied(body)
     assert not made.changed
     assert made.reasons == [reason]
@@ -76,22 +87,6 @@ def test_what_is_no_normal_number_stays(body: str, reason: str) -> None:
 )
 def test_stays(body: str) -> None:
     assert not multiplied(body).changed
-
-
-@pytest.mark.parametrize(
-    ("body", "reader"),
-    [
-        ("t = Div(x, six) y = Floor(t)", "Floor"),
-        ("t = Div(x, six) u = Add(t, a) v = Clip(u, zero, six) y = Round(v)", "Round"),
-        ("t = Div(x, six) u = Cast<to=7>(t) y = Cast<to=1>(u)", "Cast"),
-        ("t = Mul(x, a) u = Mul(t, b) c0 = Less(u, x) y = Cast<to=1>(c0)", "Less"),
-        ("t = Div(x, six) u = Relu(t) k = ArgMax<axis=1, keepdims=1>(u) f = Cast<to=1>(k) y = Add(x, f)", "ArgMax"),
-    ],
-)
-def test_where_the_last_place_may_decide(body: str, reader: str) -> None:
-    made = multiplied(body)
-    assert not made.changed
-    assert made.reasons == [f"{reader} reads it, for which the last place may decide"]
 
 
 def test_what_is_no_number_for_number_ends_the_search() -> None:

@@ -244,6 +244,15 @@ class Kernel:
         with self.when(Op("bool", False, "lt", (whole_expr, extent))):
             body(whole_expr + LANE, Vectorizer(self.let(extent - whole_expr, "rest")))
 
+    def vectors(self, count: int, partial: Expr | None, body: Callable[[Expr, Expr | None], None]) -> None:
+        """Run `body(first element, active lanes)` for `count` vectors: all lanes (None), but `partial` of the last."""
+        whole = count if partial is None else count - 1
+        if whole:
+            with self.loop(whole * self.lanes, "v", step=self.lanes) as v:
+                body(v, None)
+        if partial is not None:
+            body(index(whole * self.lanes), partial)
+
     def store_lanes(self, buffer: Buffer, at: Expr, value: Expr, vectorize: Vectorizer) -> None:
         """Store the vector form of `value` at the position `at`, which must step by one with `LANE`."""
         step = coefficient(at, LANE)

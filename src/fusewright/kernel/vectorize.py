@@ -108,6 +108,10 @@ REAL = frozenset({"f32", "f64"})
 WHOLE = INTS
 ANY = REAL | WHOLE | {"bool"}
 
+REAL_FUNCTIONS = frozenset(
+    ("exp", "exp_low", "expm1", "log", "log1p", "tanh", "erf", "sigmoid", "softplus", "sin", "cos", "tan")
+).union(("asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh"))
+
 VECTOR_FORMS: dict[str, frozenset[str]] = {
     # spelled by the vector extensions themselves
     **dict.fromkeys(("add", "sub", "mul", "neg"), REAL | WHOLE),
@@ -123,20 +127,15 @@ VECTOR_FORMS: dict[str, frozenset[str]] = {
     **dict.fromkeys(("abs", "sign"), REAL | {"i32", "i64"}),
     **dict.fromkeys(("floor", "ceil", "trunc", "round", "sqrt", "rsqrt", "recip", "copysign"), REAL),
     **dict.fromkeys(("isnan", "isinf"), REAL),
-    **dict.fromkeys(("exp", "exp_low", "expm1", "log", "log1p", "tanh", "erf", "sigmoid", "softplus"), REAL),
+    **dict.fromkeys(REAL_FUNCTIONS, REAL),
     **dict.fromkeys(("silu", "silu_log2"), frozenset({"f32"})),
     "now": frozenset({"f32"}),
     **dict.fromkeys(("div", "pow", "mod", "fmod"), REAL | WHOLE),
     **dict.fromkeys(("shl", "shr"), WHOLE),
-    **dict.fromkeys(("sin", "cos", "tan", "asin", "acos", "atan"), REAL),
-    **dict.fromkeys(("sinh", "cosh", "asinh", "acosh", "atanh"), REAL),
 }
 """For which dtypes of the first operand each node has a vector form; all other work is done one by one."""
 
-FUNCTIONS = frozenset(
-    "exp exp_low expm1 log log1p tanh erf sigmoid softplus silu silu_log2 pow "
-    "sin cos tan asin acos atan sinh cosh asinh acosh atanh".split()
-)
+FUNCTIONS = REAL_FUNCTIONS | {"silu", "silu_log2", "pow"}
 """Nodes that are many instructions each: functions of csrc/fw_math.h."""
 
 

@@ -269,7 +269,7 @@ class _Emitter:
             if p.x.dim >= 0:
                 place[p.x.dim] = x + m
             if p.n_dim >= 0:
-                place[p.n_dim] = self.column(outer, n0 + v * kernel.lanes) + LANE
+                place[p.n_dim] = self.column(outer, n0 + v) + LANE
             self.store(tuple(place), value, active)
 
         def active_of(v: int) -> Expr | None:
@@ -283,7 +283,7 @@ class _Emitter:
         if not self.compact:
             inner(
                 kernel, p.dtype, vectors, left, right,
-                lambda m, v, value: finish(index(m), index(v), value, active_of(v)), unroll,
+                lambda m, v, value: finish(index(m), index(v * kernel.lanes), value, active_of(v)), unroll,
             )  # fmt: skip
             return
         tile, lanes = self.tile_scratch, kernel.lanes
@@ -292,17 +292,12 @@ class _Emitter:
             kernel, p.dtype, vectors, left, right,
             lambda m, v, value: kernel.store(tile, index(m * width + v * lanes), value), unroll,
         )  # fmt: skip
-        whole = vectors if partial is None else vectors - 1
         with p.results.apart(kernel, self.task.target), kernel.loop(count, "m") as m:
 
             def vector(v: Expr, active: Expr | None) -> None:
-                finish(m, v, kernel.let(Load(p.dtype, True, tile, m * width + v * lanes), "c"), active)
+                finish(m, v, kernel.let(Load(p.dtype, True, tile, m * width + v), "c"), active)
 
-            if whole:
-                with kernel.loop(whole, "v") as v:
-                    vector(v, None)
-            if partial is not None:
-                vector(index(whole), partial)
+            kernel.vectors(vectors, partial, vector)
 
     def left(
         self, scratch: Buffer | None, outer: list[Expr], y: Expr, y_first: Expr, x: Expr, x_first: Expr, count: int

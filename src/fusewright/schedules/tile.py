@@ -48,8 +48,7 @@ def unrolled_steps(target: Target, vectors: int = 1, steps: int = 0) -> int:
     compile time and gain nothing.
 
     With narrower vectors than AVX-512 clang moves the loads of one step across the other and may run out of registers:
-    with 6x4 on NEON, with 10x1 on AVX2 (57 GFLOP/s, 83 with one step), with constants of a chain beside 5x2; not in a
-    long product of two vectors in a row.
+    with 6x4 on NEON, with 10x1 on AVX2 (57 GFLOP/s, 83 with one step); not in a long product of two vectors in a row.
     """
     return 2 if target.lanes >= 16 or (target.lanes == 8 and vectors == 2 and steps >= LONG_SUM) else 1
 

@@ -351,12 +351,7 @@ class _Emitter:
                 where = self.input_place(place.n, n0 + v + LANE, place.y + row, place.x + column)
                 self.results.store(kernel, where, [(self.anchor, value)], Vectorizer(active))
 
-        whole = vectors if partial is None else vectors - 1
-        if whole:
-            with kernel.loop(whole * lanes, "v", step=lanes) as v:
-                vector(v, None)
-        if partial is not None:
-            vector(index(whole * lanes), partial)
+        kernel.vectors(vectors, partial, vector)
 
     def pixel(self, row: Expr, column: Expr | int) -> Expr:
         """Where scratch holds a pixel of a tile before the epilogue: with one row at a time, or all."""

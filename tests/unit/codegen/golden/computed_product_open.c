@@ -39,7 +39,7 @@ void fw_pack_a00b82b0b8be(void *const *p, const int64_t *n, int64_t lo, int64_t 
     }
 }
 
-void fw_matmul_d2aa501bef1b(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
+void fw_matmul_0345f49468fe(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
     const float *restrict a = p[0];
     const float *restrict b = p[1];
     float *restrict y2 = p[2];
@@ -164,9 +164,9 @@ void fw_matmul_d2aa501bef1b(void *const *p, const int64_t *n, int64_t lo, int64_
                 fw_store_f32(tile + 40, c50);
                 fw_store_f32(tile + 44, c51);
                 for (int64_t m = 0; m < 6; m++) {
-                    for (int64_t v = 0; v < 2; v++) {
-                        const fw_f32v c = fw_load_f32(tile + (m * 8) + (v * 4));
-                        fw_store_f32(y2 + ((rest_2 * arg13) + ((x + m) * arg14)) + (n0 + (v * 4)), c);
+                    for (int64_t v = 0; v < 8; v += 4) {
+                        const fw_f32v c = fw_load_f32(tile + (m * 8) + v);
+                        fw_store_f32(y2 + ((rest_2 * arg13) + ((x + m) * arg14)) + (n0 + v), c);
                     }
                 }
             }
@@ -209,9 +209,9 @@ void fw_matmul_d2aa501bef1b(void *const *p, const int64_t *n, int64_t lo, int64_
                 fw_store_f32(tile + 24, c30_2);
                 fw_store_f32(tile + 28, c31_2);
                 for (int64_t m_2 = 0; m_2 < 4; m_2++) {
-                    for (int64_t v_2 = 0; v_2 < 2; v_2++) {
-                        const fw_f32v c_2 = fw_load_f32(tile + (m_2 * 8) + (v_2 * 4));
-                        fw_store_f32(y2 + ((rest_2 * arg13) + ((x_2 + m_2) * arg14)) + (n0 + (v_2 * 4)), c_2);
+                    for (int64_t v_2 = 0; v_2 < 8; v_2 += 4) {
+                        const fw_f32v c_2 = fw_load_f32(tile + (m_2 * 8) + v_2);
+                        fw_store_f32(y2 + ((rest_2 * arg13) + ((x_2 + m_2) * arg14)) + (n0 + v_2), c_2);
                     }
                 }
             }
@@ -238,9 +238,9 @@ void fw_matmul_d2aa501bef1b(void *const *p, const int64_t *n, int64_t lo, int64_
                 fw_store_f32(tile + 8, c10_3);
                 fw_store_f32(tile + 12, c11_3);
                 for (int64_t m_3 = 0; m_3 < 2; m_3++) {
-                    for (int64_t v_3 = 0; v_3 < 2; v_3++) {
-                        const fw_f32v c_3 = fw_load_f32(tile + (m_3 * 8) + (v_3 * 4));
-                        fw_store_f32(y2 + ((rest_2 * arg13) + ((x_3 + m_3) * arg14)) + (n0 + (v_3 * 4)), c_3);
+                    for (int64_t v_3 = 0; v_3 < 8; v_3 += 4) {
+                        const fw_f32v c_3 = fw_load_f32(tile + (m_3 * 8) + v_3);
+                        fw_store_f32(y2 + ((rest_2 * arg13) + ((x_3 + m_3) * arg14)) + (n0 + v_3), c_3);
                     }
                 }
             }
@@ -257,9 +257,9 @@ void fw_matmul_d2aa501bef1b(void *const *p, const int64_t *n, int64_t lo, int64_
                 }
                 fw_store_f32(tile + 0, c00_4);
                 fw_store_f32(tile + 4, c01_4);
-                for (int64_t v_4 = 0; v_4 < 2; v_4++) {
-                    const fw_f32v c_4 = fw_load_f32(tile + v_4 * 4);
-                    fw_store_f32(y2 + ((rest_2 * arg13) + (x_4 * arg14)) + (n0 + (v_4 * 4)), c_4);
+                for (int64_t v_4 = 0; v_4 < 8; v_4 += 4) {
+                    const fw_f32v c_4 = fw_load_f32(tile + v_4);
+                    fw_store_f32(y2 + ((rest_2 * arg13) + (x_4 * arg14)) + (n0 + v_4), c_4);
                 }
             }
         }
