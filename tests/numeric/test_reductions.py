@@ -269,6 +269,21 @@ def test_normalizations_of_channels() -> None:
     graph.check()
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_variances_of_groups_far_from_zero(dtype: str) -> None:
+    graph = Graph()
+    data = (graph.normal(2, 6, 17, 3) + 30).astype(dtype)
+    x = graph.input(data)
+    scale, bias = (graph.weight(graph.normal(6, dtype=dtype)) for _ in range(2))
+    w = [numpy_helper.to_array(p).reshape(6, 1, 1).astype(np.float64) for p in graph.weights]
+    for groups in (2, 6):
+        y = normalized(data.reshape(2, groups, -1), (2,))[0].reshape(data.shape) * w[0] + w[1]
+        name = graph.node("GroupNormalization", x, scale, bias, num_groups=groups)[0]
+        graph.output(name, data.shape, dtype, expected=y.astype(dtype))
+    graph.output(graph.node("InstanceNormalization", x, scale, bias)[0], data.shape, dtype, expected=y.astype(dtype))
+    graph.check()
+
+
 def test_norms() -> None:
     graph = Graph()
     data = graph.normal(3, 4, 50)

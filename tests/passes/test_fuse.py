@@ -165,6 +165,19 @@ def test_work_in_front_that_stays_by_itself(body: str, outputs: str, reason: str
     assert reason in reasons(text)
 
 
+@pytest.mark.parametrize(
+    "body, outputs, kernels",
+    [  # Exp costs too much to be repeated, so it has a kernel, which computes the product as well
+        ("t = Neg(x) e = Exp(t) m = Mul(t, e) y = Conv(m, w)", "y", ["Neg Exp Mul (x) -> m", "Conv (m, w) -> y"]),
+        ("e = Exp(x) m = Neg(e) y = Conv(m, w)", "y", ["Exp Neg (x) -> m", "Conv (m, w) -> y"]),
+        # it has to be stored anyway: then less is stored when the convolution does the rest
+        ("e = Exp(x) m = Neg(e) y = Conv(m, w)", "y e", ["Exp (x) -> e", "Neg Conv (e, w) -> y"]),
+    ],
+)
+def test_work_in_front_that_another_kernel_takes_in(body: str, outputs: str, kernels: list[str]) -> None:
+    assert fused(image(body, ", ".join(f"float[1,4,8,8] {name}" for name in outputs.split()))) == kernels
+
+
 def test_smaller_operand_in_front_stays_by_itself() -> None:
     text = """g (float[1,4,1,8] x, float[1,4,8,8] r) => (float[1,4,8,8] y) <float[4,4,1,1] w>
     { a = Relu(x) m = Mul(a, r) y = Conv(m, w) }"""

@@ -163,11 +163,15 @@ def reduction(op_type: str, axis: int) -> Case:
     return Case([node(op_type, ["x", "axes"], ["y"], keepdims=0)], {"x": x}, constants=axes)
 
 
-def of_groups(op_type: str, layout: str, **attributes: Any) -> Case:
-    constants = {"scale": floats(48, seed=1), "bias": floats(48, seed=2)}
-    made = node(op_type, ["x", "scale", "bias"], ["y"], **attributes)
-    x = floats(2, 48, 14, 14)
-    return Case([made], {"x": x}, constants=constants, layout=layout, shapes={"y": x.shape})
+def variance(layout: str) -> Case:
+    """Of each channel, as normalizations of groups begin."""
+    nodes = [
+        node("ReduceMean", ["x", "axes"], ["centre"]),
+        node("Sub", ["x", "centre"], ["difference"]),
+        node("Mul", ["difference", "difference"], ["square"]),
+        node("ReduceMean", ["square", "axes"], ["y"]),
+    ]
+    return Case(nodes, {"x": floats(2, 48, 14, 14)}, constants={"axes": np.array([2, 3], np.int64)}, layout=layout)
 
 
 def extreme(axis: int) -> Case:
@@ -188,10 +192,8 @@ REDUCTIONS: dict[str, Callable[[], Case]] = {
     },
     "arg_max_along": partial(extreme, 1),
     "arg_max_across": partial(extreme, 0),
-    "instance_normalization": partial(of_groups, "InstanceNormalization", "last"),
-    "instance_normalization_channels_first": partial(of_groups, "InstanceNormalization", "first"),
-    "group_normalization": partial(of_groups, "GroupNormalization", "last", num_groups=4),
-    "group_normalization_channels_first": partial(of_groups, "GroupNormalization", "first", num_groups=4),
+    "variance_of_channels": partial(variance, "last"),
+    "variance_of_channels_first": partial(variance, "first"),
 }
 
 # -- elementwise work and movement ----------------------------------------------------------------------------

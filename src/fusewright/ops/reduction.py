@@ -257,12 +257,6 @@ def per_channel(p: Tensor, x: Tensor) -> Tensor:
     return reshape_ones(cast(p, x.dtype), (*p.shape, *(1,) * (len(x.shape) - 2)))
 
 
-def instance_normalization(site: Site, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
-    x = wide(x)
-    y, _, _ = standardize(x, range(2, len(x.shape)), epsilon_of(site))
-    return cast(y * per_channel(scale, x) + per_channel(bias, x), site.dtype)
-
-
 def mean_variance_normalization(site: Site, x: Tensor) -> Tensor:
     x = wide(x)
     axes = site.get("axes", [0, 2, 3])
@@ -313,11 +307,9 @@ OPS = (
     OpDef("Hardmax", Kind.REDUCTION, hardmax, axes=one_axis(-1)),
     OpDef("LayerNormalization", Kind.REDUCTION, layer_normalization, axes=last_axes),
     OpDef("RMSNormalization", Kind.REDUCTION, rms_normalization, axes=last_axes),
-    OpDef("InstanceNormalization", Kind.REDUCTION, instance_normalization, axes=spatial_axes),
     OpDef("MeanVarianceNormalization", Kind.REDUCTION, mean_variance_normalization, axes=named_axes),
     OpDef("LpNormalization", Kind.REDUCTION, lp_normalization, axes=one_axis(-1)),
     OpDef("BatchNormalization", Kind.ELEMENTWISE, batch_normalization, supports=only_inference, channels=True),
-    OpDef("GroupNormalization", Kind.CUSTOM, schedule="group_normalization"),
     OpDef("CumSum", Kind.CUSTOM, constants=(1,), schedule="scan"),
     OpDef("CumProd", Kind.CUSTOM, constants=(1,), schedule="scan"),
 )

@@ -154,20 +154,41 @@ class Grouper:
         if rule is None or source is None:
             return
         front: dict[ir.Node, None] = {}
+        refused: dict[ir.Node, str] = {}
         waiting = [source.producer()]
         while waiting:
             node = waiting.pop(0)
-            if node is None or node in self.owner or node not in self.order or node in front:
-                continue
-            if self.ops[node].kind is not Kind.ELEMENTWISE:
+            if node is None or node in front or not self.is_free(node):
                 continue
             reason = rule(site_of(anchor)) or self.refuse_front(growth, front, node, source)
             if reason is None:
                 front[node] = None
-                self.take(growth, node)
                 waiting += [v.producer() for v in node.inputs if v is not None]
             else:
-                self.log.refused(f"fuse {node.op_type} into {anchor.op_type}", label(node), reason)
+                refused[node] = reason
+        for node in sorted(front, key=self.order.__getitem__):
+            if self.leaves_more(node, front):
+                del front[node]
+                refused[node] = "the kernel that computes what it reads takes it in and stores less"
+        for node in front:
+            self.take(growth, node)
+        for node, reason in refused.items():
+            self.log.refused(f"fuse {node.op_type} into {anchor.op_type}", label(node), reason)
+
+    def is_free(self, node: ir.Node | None) -> bool:
+        """Whether it is an elementwise node that no kernel has taken."""
+        return node in self.order and node not in self.owner and self.ops[node].kind is Kind.ELEMENTWISE
+
+    def leaves_more(self, node: ir.Node, front: Iterable[ir.Node]) -> bool:
+        """Whether `node` had better join elementwise nodes outside of `front`: what they leave in memory for it to read
+        (and store, if it alone needs that) is as much as its own result would be."""
+        shape = shape_of(node.outputs[0])
+        moved = 0
+        for value in unique(v for v in node.inputs if v is not None and shape_of(v) == shape):
+            made = value.producer()
+            if made is not None and made not in front and self.is_free(made):
+                moved += 1 if value in self.graph_outputs or len(value.uses()) > 1 else 2
+        return moved > 1
 
     def refuse_front(self, growth: Growth, front: Iterable[ir.Node], node: ir.Node, source: ir.Value) -> str | None:
         """Why `node`, whose result the anchor reads through `front`, cannot join it; None if it can."""

@@ -14,6 +14,7 @@ from fusewright.graph.decisions import Log
 from fusewright.passes.base import Pass, Repeat, run_passes
 from fusewright.passes.bind_shapes import BindShapes, BindValues
 from fusewright.passes.expand_functions import ExpandFunctions
+from fusewright.passes.find_groups import FindGroups
 from fusewright.passes.fold_affine import FoldAffine
 from fusewright.passes.fold_constants import FoldConstants
 from fusewright.passes.fold_pad import FoldPad
@@ -81,6 +82,7 @@ def bind(model: ir.Model, shapes: Mapping[str, Sequence[int]], log: Log | None =
 SPECIALIZE: tuple[Pass, ...] = (
     RemoveDead(optional_outputs=False),
     FoldConstants(static=True),
+    FindGroups(),
     ExpandFunctions(),
     WidenHalf(),
     SliceGathers(),

@@ -1,71 +1,26 @@
 """What do integer products, MaxUnpool and transforms mean? Their definitions in operations that have kernels.
 
-The standard defines these in words only. Sums of products of bytes are exact in int32, and in float64 where the
-standard has no integer operation (convolution); half a kernel's speed, but the right numbers.
+The standard defines most of these in words only. Sums of products of bytes are exact in int32, and in float64 where
+the standard has no integer operation (convolution); half a kernel's speed, but the right numbers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import prod
-from typing import Any
 
 import onnx
 import onnx_ir as ir
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
 from fusewright.graph.group import shape_of
+from fusewright.rules.body import Body
 from fusewright.rules.einsum import einsum
 from fusewright.rules.fourier import dft, stft
-
-DOMAIN = "fusewright.definition"
-
-
-class _Body:
-    """The nodes of a definition under construction; an absent input is an empty name."""
-
-    def __init__(self, node: ir.Node) -> None:
-        self.node = node
-        self.inputs = [f"i{n}" if value is not None else "" for n, value in enumerate(node.inputs)]
-        self.nodes: list[onnx.NodeProto] = []
-
-    def add(self, op: str, *inputs: str, **attributes: Any) -> str:
-        name = f"t{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, list(inputs), [name], **attributes))
-        return name
-
-    def input(self, position: int) -> str:
-        return self.inputs[position] if position < len(self.inputs) else ""
-
-    def rank(self, position: int) -> int:
-        value = self.node.inputs[position]
-        return 0 if value is None or value.shape is None else len(value.shape)
-
-    def ints(self, values: list[int]) -> str:
-        return self.add("Constant", value_ints=values)
-
-    def along(self, position: int, dim: int, rank: int) -> str:
-        """An input of rank 0 or 1 as one that varies along `dim` alone (others are returned as they are)."""
-        name = self.input(position)
-        if self.rank(position) != 1:
-            return name
-        return self.add("Reshape", name, self.ints([-1 if d == dim else 1 for d in range(rank)]))
-
-    def shifted(self, position: int, zero: int, dim: int, to: int) -> str:
-        """`input - zero point` in the type `to`, the zero point along `dim`."""
-        value = self.add("Cast", self.input(position), to=to)
-        if not self.input(zero):
-            return value
-        return self.add("Sub", value, self.add("Cast", self.along(zero, dim, self.rank(position)), to=to))
-
-    def function(self, result: str, version: int) -> onnx.FunctionProto:
-        self.nodes.append(helper.make_node("Identity", [result], ["result"]))
-        names = [name or f"absent{i}" for i, name in enumerate(self.inputs)]
-        opsets = [helper.make_opsetid("", version)]
-        return helper.make_function(DOMAIN, self.node.op_type, names, ["result"], self.nodes, opsets)
+from fusewright.rules.normalization import group_normalization, instance_normalization
 
 
-def _convolution(b: _Body, x: int, x_zero: int, w: int, w_zero: int, bias: int) -> str:
+def _convolution(b: Body, x: int, x_zero: int, w: int, w_zero: int, bias: int) -> str:
     given = {name: ir.to_proto(a) for name, a in b.node.attributes.items()}
     operands = [b.shifted(x, x_zero, 0, TensorProto.DOUBLE), b.shifted(w, w_zero, 0, TensorProto.DOUBLE)]
     if b.input(bias):
@@ -76,31 +31,31 @@ def _convolution(b: _Body, x: int, x_zero: int, w: int, w_zero: int, bias: int) 
 
 
 def conv_integer(node: ir.Node, version: int) -> onnx.FunctionProto:
-    b = _Body(node)
+    b = Body(node)
     return b.function(b.add("Cast", _convolution(b, 0, 2, 1, 3, 4), to=TensorProto.INT32), version)
 
 
 def matmul_integer(node: ir.Node, version: int) -> onnx.FunctionProto:
-    b = _Body(node)
+    b = Body(node)
     rows, columns = b.rank(0) - 2, b.rank(1) - 1
     product = b.add("MatMul", b.shifted(0, 2, rows, TensorProto.INT32), b.shifted(1, 3, columns, TensorProto.INT32))
     return b.function(product, version)
 
 
-def _requantize(b: _Body, total: str, scales: tuple[str, str], out_scale: int, out_zero: int) -> str:
+def _requantize(b: Body, total: str, scales: tuple[str, str], out_scale: int, out_zero: int) -> str:
     scale = b.add("Mul", *scales)
     real = b.add("Mul", b.add("CastLike", total, scale), scale)
     return b.add("QuantizeLinear", real, b.input(out_scale), b.input(out_zero))
 
 
 def qlinear_conv(node: ir.Node, version: int) -> onnx.FunctionProto:
-    b = _Body(node)
+    b = Body(node)
     total = _convolution(b, 0, 2, 3, 5, 8)
     return b.function(_requantize(b, total, (b.input(1), b.along(4, 1, b.rank(0))), 6, 7), version)
 
 
 def qlinear_matmul(node: ir.Node, version: int) -> onnx.FunctionProto:
-    b = _Body(node)
+    b = Body(node)
     rows, columns = b.rank(0) - 2, b.rank(3) - 1
     total = b.add("MatMul", b.shifted(0, 2, rows, TensorProto.INT32), b.shifted(3, 5, columns, TensorProto.INT32))
     rank = max(b.rank(0), b.rank(3))
@@ -109,7 +64,7 @@ def qlinear_matmul(node: ir.Node, version: int) -> onnx.FunctionProto:
 
 def max_unpool(node: ir.Node, version: int) -> onnx.FunctionProto:
     """Positions count within the extents that pooling had; an output that is asked to be larger is padded."""
-    b = _Body(node)
+    b = Body(node)
     inferred, out = _unpooled(node), list(shape_of(node.outputs[0]))
     zeros = b.add("Expand", b.add("CastLike", b.add("Constant", value_float=0.0), b.input(0)), b.ints([prod(inferred)]))
     flat = [b.add("Reshape", b.input(i), b.ints([-1])) for i in (1, 0)]
@@ -136,6 +91,8 @@ DEFINITIONS: Mapping[str, Callable[[ir.Node, int], onnx.FunctionProto | None]] =
     "ConvInteger": conv_integer,
     "DFT": dft,
     "Einsum": einsum,
+    "GroupNormalization": group_normalization,
+    "InstanceNormalization": instance_normalization,
     "MatMulInteger": matmul_integer,
     "MaxUnpool": max_unpool,
     "QLinearConv": qlinear_conv,

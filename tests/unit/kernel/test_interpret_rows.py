@@ -71,19 +71,6 @@ def test_global_pooling(target: Target, open_extents: bool, layout: str, kind: s
 
 
 @widths
-@layouts
-def test_group_and_instance_normalization(target: Target, layout: str) -> None:
-    constants = {"scale": floats(6, seed=1), "bias": floats(6, seed=2)}
-    for normalize in (
-        node("GroupNormalization", ["x", "scale", "bias"], ["y"], num_groups=3),
-        node("InstanceNormalization", ["x", "scale", "bias"], ["y"]),
-    ):
-        x = floats(2, 6, 3, 5)
-        case = Case([normalize], {"x": x}, constants=constants, layout=layout, shapes={"y": x.shape})
-        check(case, target, tolerance=1e-4)
-
-
-@widths
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("kind", ["ArgMax", "ArgMin"])
 def test_where_the_extreme_is(target: Target, axis: int, kind: str) -> None:
