@@ -13,6 +13,7 @@ from fusewright.graph.copy import shallow_copy
 from fusewright.graph.decisions import Log
 from fusewright.passes.base import Pass, Repeat, run_passes
 from fusewright.passes.bind_shapes import BindShapes, BindValues
+from fusewright.passes.crop_filters import CropFilters
 from fusewright.passes.expand_functions import ExpandFunctions
 from fusewright.passes.find_groups import FindGroups
 from fusewright.passes.fold_affine import FoldAffine
@@ -82,6 +83,7 @@ def bind(model: ir.Model, shapes: Mapping[str, Sequence[int]], log: Log | None =
 SPECIALIZE: tuple[Pass, ...] = (
     RemoveDead(optional_outputs=False),
     FoldConstants(static=True),
+    CropFilters(),
     FindGroups(),
     ExpandFunctions(),
     WidenHalf(),
