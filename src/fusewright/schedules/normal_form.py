@@ -12,6 +12,7 @@ from fusewright.kernel.tensor import Anchor, Source
 from fusewright.schedules.epilogue import Results
 from fusewright.schedules.tile import TileShape, emit_tile
 
+Part = tuple[Expr, Expr]  # the first of a loop, and the end
 Place = tuple[Expr, ...]  # an index of the result, by logical dimension
 
 
@@ -38,6 +39,8 @@ class Staging:
     """How the left side of a block is brought into scratch: strides there, elements for each row y, rows around.
 
     `fill(kernel, scratch, outer, y0, y1)` emits the copy; `rows(count)` gives the scratch rows that `count` rows need.
+    `reached(kernel, outer, y, x, count)` tells of each tap the first and the end that `count` rows from (y, x) on need:
+    scratch holds nothing for the others (None: all are needed).
     """
 
     fill: Callable[[Kernel, Buffer, Sequence[Expr], Expr, Expr], None]
@@ -46,6 +49,7 @@ class Staging:
     tap_steps: tuple[Expr, ...]
     elements_for: Callable[[int], int]
     by_x: bool = False  # whether a block may be a part of x, where there is no y
+    reached: Callable[[Kernel, Sequence[Expr], Expr, Expr, int], Sequence[Part | None]] | None = None
     row_step: int | None = None  # from one row of a tile to the next, where that is not `x_step`
 
 

@@ -18,7 +18,7 @@ from fusewright.schedules.blocks import block_rows
 from fusewright.schedules.epilogue import sum_along, vector_along
 from fusewright.schedules.normal_form import Place, Product
 from fusewright.schedules.task import Task
-from fusewright.schedules.tile import AHEAD, Left, Right, emit_tile, shares_of_panels, unrolled_steps
+from fusewright.schedules.tile import AHEAD, Left, Right, TapLoop, emit_tile, shares_of_panels, unrolled_steps
 
 
 def emit_product(task: Task, kernel: Kernel, p: Product) -> int:
@@ -313,7 +313,11 @@ class _Emitter:
             else:
                 base = (y - y_first) * s.y_step + in_row * s.x_step
             buffer, x_step = scratch, s.x_step
-            taps = [(t.extent, step) for t, step in zip(p.taps, s.tap_steps, strict=True)]
+            parts = s.reached(kernel, outer, y, x, count) if s.reached is not None else [None for _ in p.taps]
+            taps = [
+                TapLoop(t.extent, step, *(part or ()))
+                for t, step, part in zip(p.taps, s.tap_steps, parts, strict=True)
+            ]
         else:
             base = p.left.offset if p.left.offset is not None else index(0)
             for i, loop in zip(outer, p.outer, strict=True):
@@ -324,7 +328,7 @@ class _Emitter:
             if p.left.buffer is None:
                 raise TypeError("the left side is not bound")
             buffer = p.left.buffer
-            taps = [(t.extent, self.ext(t.left)) for t in p.taps]
+            taps = [TapLoop(t.extent, self.ext(t.left)) for t in p.taps]
         base = kernel.let(base, "a")
         step = index(p.staging.row_step) if p.staging is not None and p.staging.row_step is not None else x_step
         return Left(buffer, base, [index(m) * step for m in range(count)], taps, self.ext(p.k, p.k_fixed))

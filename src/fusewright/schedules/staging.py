@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fusewright.kernel.expr import Buffer, Expr, Op, arg, const, index
+from fusewright.kernel.expr import Buffer, Expr, Op, arg, const, index, maximum, minimum
 from fusewright.kernel.loops import Kernel
 from fusewright.kernel.tensor import Source, Tensor
 from fusewright.kernel.vectorize import Vectorizer
 from fusewright.schedules.geometry import Geometry
-from fusewright.schedules.normal_form import Product, Staging
+from fusewright.schedules.normal_form import Part, Product, Staging
 from fusewright.schedules.task import Strides
 
 INTERLEAVED = 4  # channels that are spelled out in the loop over pixels: the C compiler interleaves their vectors
@@ -25,10 +26,25 @@ class _Side:
     stride: int = 1
     dilation: int = 1
     pad: int = 0
+    pad_end: int = 0
 
     def reach(self, outputs: int) -> int:
         """The input positions, border included, that `outputs` neighbouring outputs read."""
         return (outputs - 1) * self.stride + (self.kernel - 1) * self.dilation + 1
+
+    def reached(self, kernel: Kernel, at: Expr, count: int, size: Expr) -> Part | None:
+        """The first tap of the `count` outputs from `at` on that meets the input, and the one behind the last; None
+        where there is no border."""
+        if self.pad == 0 and self.pad_end == 0:
+            return None
+        first = self.steps(self.pad - (at + (count - 1)) * self.stride)
+        end = minimum(self.steps(size + self.pad - at * self.stride), index(self.kernel))
+        return kernel.let(first, "t0"), kernel.let(end, "t1")
+
+    def steps(self, distance: Expr) -> Expr:
+        """How many taps cover this distance, 0 where it is negative."""
+        some = maximum(distance, index(0))
+        return some if self.dilation == 1 else (some + (self.dilation - 1)) // self.dilation
 
 
 def conv_staging(
@@ -41,14 +57,11 @@ def conv_staging(
     kernel_shape: Sequence[int],
     merge_x: bool,
 ) -> Staging:
-    """Scratch holds [depth taps][rows][padded width][channels of the group]. `strides` are those of the input, if it
-    lies in memory and is not computed here."""
-    sides = [
-        _Side(*of_dim)
-        for of_dim in zip(
-            left.shape[2:], kernel_shape, geometry.strides, geometry.dilations, geometry.pads_begin, strict=True
-        )
-    ]
+    """Scratch holds [depth taps][rows][padded width][channels of the group], of rows within the input. `strides` are
+    those of the input, if it lies in memory and is not computed here."""
+    g = geometry
+    of_dims = (left.shape[2:], kernel_shape, g.strides, g.dilations, g.pads_begin, g.pads_end)
+    sides = [_Side(*of_dim) for of_dim in zip(*of_dims, strict=True)]
     z = sides[0] if len(sides) == 3 else None
     y = sides[-2] if len(sides) >= 2 else None
     in_memory = isinstance(left, Source)
@@ -90,7 +103,22 @@ class _ConvStage:
         if not merge_x:
             taps.append(index(self.ci * self.x.dilation))
         x_step = index(self.x.stride * self.ci)
-        return Staging(self.fill, self.row_step * self.y.stride, x_step, tuple(taps), self.elements_for)
+        y_step = self.row_step * self.y.stride
+        reached = functools.partial(self.reached, merge_x)
+        return Staging(self.fill, y_step, x_step, tuple(taps), self.elements_for, reached=reached)
+
+    def reached(
+        self, merge_x: bool, kernel: Kernel, outer: Sequence[Expr], y: Expr, x: Expr, count: int
+    ) -> list[Part | None]:
+        """Of each tap, which meet the input. Those of x that are a part of k are not looked at."""
+        parts: list[Part | None] = []
+        if self.z is not None:
+            parts.append(self.z.reached(kernel, self.outer_place(outer)[2], 1, self.ext(self.z.size)))
+        if self.has_y:
+            parts.append(self.y.reached(kernel, y if self.by_y else index(0), 1, self.ext(self.y.size)))
+        if not merge_x:
+            parts.append(self.x.reached(kernel, x, count, self.ext(self.x.size)))
+        return parts
 
     def elements_for(self, count: int) -> int:
         """Elements of scratch for `count` rows of the result."""
@@ -116,10 +144,10 @@ class _ConvStage:
                 where.append(in_plane)
             if self.has_y:
                 where.append(in_row)
+                if y.stride == 1 and y.dilation > 1:  # a few rows of the result skip most of the input's
+                    inside = _both(inside, row % y.dilation < (y1 - y0 if self.by_y else index(1)))
             with kernel.when(inside):
                 self.padded_row(kernel, scratch, at, where, first_channel)
-            with kernel.otherwise():
-                clear(kernel, scratch, at, self.row_step)
 
     def outer_place(self, outer: Sequence[Expr]) -> tuple[Expr, Expr, Expr]:
         """Of this block: its image, the first channel of its group, its depth."""

@@ -145,16 +145,24 @@ def in_halves(task: Task, columns: int) -> Task:
 
 
 @dataclass(frozen=True)
-class Left:
-    """Where a tile reads its rows: row m starts at `base + rows[m]`.
+class TapLoop:
+    """A reduction loop outside of k: its extent, the step in elements of the left operand, and which part of it adds
+    anything (None: from 0, up to the extent)."""
 
-    `taps` are outer reduction loops: (extent, step in elements of the left operand). `k` steps of 1 are innermost.
-    """
+    extent: int
+    step: Expr
+    first: Expr | None = None
+    end: Expr | None = None
+
+
+@dataclass(frozen=True)
+class Left:
+    """Where a tile reads its rows: row m starts at `base + rows[m]`. `k` steps of 1 are innermost."""
 
     buffer: Buffer
     base: Expr
     rows: Sequence[Expr]
-    taps: Sequence[tuple[int, Expr]]
+    taps: Sequence[TapLoop]
     k: Expr
 
 
@@ -211,9 +219,11 @@ def emit_taps(
     tap: Expr,
 ) -> None:
     if depth < len(left.taps):
-        extent, step = left.taps[depth]
-        with kernel.loop(extent, "t") as t:
-            emit_taps(kernel, dtype, acc, left, right, starts, unroll, depth + 1, shift + t * step, tap * extent + t)
+        loop = left.taps[depth]
+        first, end = loop.first or index(0), loop.end or index(loop.extent)
+        with kernel.loop(end, "t", start=first) as t:
+            at, number = shift + t * loop.step, tap * loop.extent + t
+            emit_taps(kernel, dtype, acc, left, right, starts, unroll, depth + 1, at, number)
         return
     a0 = kernel.let(shift, "a0")
     b0 = kernel.let(right.base + tap * left.k * right.step, "b0")

@@ -1,4 +1,4 @@
-void fw_conv_36e66d0dd8bd(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
+void fw_conv_1a8471d675a0(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
     const float *restrict a = p[0];
     const float *restrict w = p[1];
     float *restrict y2 = p[2];
@@ -16,13 +16,11 @@ void fw_conv_36e66d0dd8bd(void *const *p, const int64_t *n, int64_t lo, int64_t 
                 for (int64_t v = 0; v < 24; v += 4) {
                     fw_store_f32(stage + (at + 4) + v, fw_load_f32(a + v + (in_y * arg0)));
                 }
-            } else {
-                for (int64_t v_2 = 0; v_2 < 28; v_2 += 4) {
-                    fw_store_f32(stage + at + v_2, fw_splat_f32(0.0f));
-                }
             }
         }
         for (int64_t y = 0; y < 3; y++) {
+            const int64_t t0 = fws_max_i64((1 - (y * 2)), 0);
+            const int64_t t1 = fws_min_i64(fws_max_i64((7 - (y * 2)), 0), 3);
             const int64_t a_2 = (y * 56);
             fw_f32v c00 = fw_splat_f32(0.0f);
             fw_f32v c01 = fw_splat_f32(0.0f);
@@ -30,7 +28,7 @@ void fw_conv_36e66d0dd8bd(void *const *p, const int64_t *n, int64_t lo, int64_t 
             fw_f32v c11 = fw_splat_f32(0.0f);
             fw_f32v c20 = fw_splat_f32(0.0f);
             fw_f32v c21 = fw_splat_f32(0.0f);
-            for (int64_t t = 0; t < 3; t++) {
+            for (int64_t t = t0; t < t1; t++) {
                 const int64_t a0 = (a_2 + (t * 28));
                 const int64_t b0 = ((t * 12) * 8);
                 for (int64_t k = 0; k < 12; k++) {
