@@ -14,6 +14,7 @@ import numpy as np
 import onnx_ir as ir
 
 from fusewright.errors import InternalError
+from fusewright.graph.ahead import not_worth, of_constants
 from fusewright.graph.blockers import Blockers
 from fusewright.graph.branches import inline_branch
 from fusewright.graph.decisions import Log
@@ -69,6 +70,8 @@ class _Walk:
         self.partial = partial
         self.known: dict[ir.Value, Array] = {}
         self.folded: list[ir.Node] = []
+        self.on_trial: dict[ir.Node, int] = {}  # the bytes of their results: whether they are worth it shows in the end
+        self.of_constants: set[ir.Node] | None = None
         self.inlined = 0
         self.inputs = set(model.graph.inputs)
         self.blockers = Blockers(self.opset, lambda value: self._bytes(value) is not None)
@@ -83,6 +86,7 @@ class _Walk:
     def finish(self) -> bool:
         if not self.partial:
             self.blockers.raise_all()
+        self._settle()
         for node in reversed(self.folded):  # from the end, so that only values that others use become weights
             for output in node.outputs:
                 if output.uses() or output.is_graph_output():
@@ -95,6 +99,12 @@ class _Walk:
                 if not value.uses() and not value.is_graph_output() and value not in self.inputs:
                     del self.graph.initializers[name]
         return changed
+
+    def _settle(self) -> None:
+        refused = not_worth(self.folded, self.on_trial, self._bytes, self.limit)
+        for node in refused:
+            self._refuse_growth(node, self.on_trial[node])
+        self.folded = [node for node in self.folded if node not in refused]
 
     def _materialize(self, output: ir.Value) -> ir.Value:
         name = str(output.name)
@@ -232,8 +242,12 @@ class _Walk:
         if size is None:  # only data tells, as for NonZero: at most an int64 index for each axis of each element
             size = given * 64
         replaced = sum(self._bytes(value) or 0 for value in present if all(use.node is node for use in value.uses()))
-        if size > max(self.limit, replaced):
-            return self._fold_weight(node, size)
+        large = size > max(self.limit, replaced)
+        if large and self._fold_weight(node):
+            return True
+        if large and not self._may_be_worth(node, present, size):
+            self._refuse_growth(node, size)
+            return False
         try:
             outputs = evaluate(node, [self._constant(value) for value in node.inputs], self.opset)
         except InternalError as error:
@@ -242,18 +256,32 @@ class _Walk:
         if any(output.dtype.kind in TEXT for output in outputs):
             return False
         self._keep(node, outputs)
+        if large or (size > self.limit and any(value.producer() in self.on_trial for value in present)):
+            self.on_trial[node] = size
         return True
 
-    def _fold_weight(self, node: ir.Node, size: int) -> bool:
-        if _is_weight(node.outputs[0]):
-            view = broadcast_view(node, [self._constant(value) for value in node.inputs])
-            if view is not None:
-                self._keep(node, [view])
-                return True
+    def _may_be_worth(self, node: ir.Node, present: list[ir.Value], size: int) -> bool:
+        """Whether its results are no larger than what it reads, which in the end nothing may need any more."""
+        if self.of_constants is None:
+            self.of_constants = of_constants(self.graph, self._bytes)
+        steps = {*self.folded, *self.of_constants}
+        if node not in steps or size > sum(self._bytes(value) or 0 for value in present):
+            return False
+        large = [value for value in present if (self._bytes(value) or 0) > self.limit]
+        return all(use.node in steps for value in large for use in value.uses())
+
+    def _refuse_growth(self, node: ir.Node, size: int) -> None:
         self.log.refused(
             "fold-constant", str(node.name), f"{node.op_type} would grow to {size} bytes, the limit is {self.limit}"
         )
-        return False
+
+    def _fold_weight(self, node: ir.Node) -> bool:
+        if not _is_weight(node.outputs[0]):
+            return False
+        view = broadcast_view(node, [self._constant(value) for value in node.inputs])
+        if view is not None:
+            self._keep(node, [view])
+        return view is not None
 
     def _keep(self, node: ir.Node, arrays: list[Array]) -> None:
         for output, array in zip(node.outputs, arrays, strict=False):

@@ -100,6 +100,39 @@ def test_folding_never_grows_a_model() -> None:
     assert [node.op_type for node in model.graph] == ["Add"]
 
 
+NORMALIZED = """m = ReduceMean<keepdims=1>(w) d = Sub(w, m) q = Mul(d, d) v = ReduceMean<keepdims=1>(q)
+    s = Sqrt(v) n = Div(d, s)"""
+
+
+def normalized(body: str, outputs: str = "y") -> tuple[list[str], set[str]]:
+    """The operations and the weights that are left of steps of 1.4 MB, where a constant may add 1 MiB."""
+    model = parse_model(f"g (float[1,600] x) => ({outputs}) <float[600,600] w> {{ {NORMALIZED} {body} }}")
+    infer(model, partial=True)
+    return [node.op_type for node in model.graph], set(model.graph.initializers)
+
+
+def test_steps_between_a_weight_and_its_use_may_be_large() -> None:
+    assert normalized("y = MatMul(x, n)") == (["MatMul"], {"n"})
+    assert normalized("t = Transpose(n) y = MatMul(x, t)") == (["MatMul"], {"t"})
+
+
+def test_large_steps_of_a_weight_that_stays() -> None:
+    operations, weights = normalized("y = MatMul(x, n) z = MatMul(x, w)", "y, z")
+    assert operations == ["Sub", "Mul", "ReduceMean", "Sqrt", "Div", "MatMul", "MatMul"]
+    assert weights == {"w", "m"}  # the first step is small
+
+
+def test_two_results_of_one_weight_do_not_both_take_its_place() -> None:
+    operations, weights = normalized("e = Exp(n) y = MatMul(x, n) z = MatMul(x, e)", "y, z")
+    assert operations == ["Exp", "MatMul", "MatMul"]
+    assert weights == {"n"}
+
+
+def test_large_step_that_is_an_output() -> None:
+    operations, weights = normalized("y = MatMul(x, n)", "y, d")
+    assert "Sub" in operations and "w" in weights
+
+
 def test_a_fold_that_replaces_its_input_is_never_too_large() -> None:
     model = parse_model("g (float[1,600] x) => (y) <float[600,600] w> { t = Transpose(w) y = MatMul(x, t) }")
     infer(model)
