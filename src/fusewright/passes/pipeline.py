@@ -22,6 +22,7 @@ from fusewright.passes.fold_pad import FoldPad
 from fusewright.passes.means_of_rows import MeansOfRows
 from fusewright.passes.merge_common import MergeCommon
 from fusewright.passes.merge_parallel import MergeParallel
+from fusewright.passes.merge_sums import MergeSums
 from fusewright.passes.merge_transposes import MergeTransposes
 from fusewright.passes.merge_views import MergeViews
 from fusewright.passes.multiply_once import MultiplyOnce
@@ -44,6 +45,7 @@ OPTIMIZE: tuple[Pass, ...] = (
             ScaleAfter(),
             SinkViews(),
             FoldAffine(),
+            MergeSums(),
             FoldPad(),
             MergeTransposes(),
             MergeViews(),
