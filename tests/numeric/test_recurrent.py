@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from branches import Graph, check
 
+import fusewright as fw
+
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 STEPS, BATCH, FEATURES = 7, 3, 10
 
@@ -64,6 +66,20 @@ def test_batches(op: str) -> None:
     for batch in (1, 2, 4, 5, 9):
         add(graph, op, 19, "bidirectional", batch=batch)
     check(graph, 2)
+
+
+def test_input_of_all_steps_of_one_sequence_is_one_product() -> None:
+    graph = Graph()
+    sequence = graph.input(graph.normal(1, STEPS, FEATURES))
+    weights = [graph.weight(graph.normal(1, 4 * 19, n) * np.float32(0.4)) for n in (FEATURES, 19)]
+    x = graph.node("Transpose", sequence, perm=[1, 0, 2])[0]
+    graph.output(graph.node("LSTM", x, *weights, outputs=1, hidden_size=19)[0], 4)
+    check(graph, 1)
+    session = fw.compile(graph.model(), threads=1)
+    session.run(None, graph.feeds)
+    program = session.programs[0].program
+    (units,) = [call.units for call in program.calls if "project" in program.kernels[call.kernel]]
+    assert units == 1  # not one for each step, which would read all weights again
 
 
 @pytest.mark.parametrize("op", ["LSTM", "GRU", "RNN"])

@@ -67,9 +67,9 @@ def project(task: Task, x: ir.Value, w: ir.Value, shape: Shape, parts: Temp) -> 
     left.buffer = kernel.buffer(dtype, "a")
     right = kernel.buffer(dtype, "w")
     outer = [Loop(shape.directions, 0, 0, 1)] if shape.directions > 1 else []
-    if strides[0] == inner_rows * strides[1]:
-        outer_rows, inner_rows = 1, outer_rows * inner_rows
-        rows = Loop(inner_rows, 2, strides[1])
+    if inner_rows == 1 or strides[0] == inner_rows * strides[1]:  # one row after the other: one loop
+        rows = Loop(outer_rows * inner_rows, 2, strides[0] if inner_rows == 1 else strides[1])
+        outer_rows, inner_rows = 1, rows.extent
     else:
         rows = Loop(inner_rows, 2, strides[1])
         outer.append(Loop(outer_rows, 1, strides[0]))
