@@ -16,9 +16,9 @@ from fusewright.graph.upgrade import upgrade
 from fusewright.ops.registry import find
 from fusewright.passes.base import Pass
 from fusewright.passes.remove_dead import RemoveDead
+from fusewright.rules.body import DOMAIN
 from fusewright.rules.definitions import DEFINITIONS
 
-DOMAIN = "fusewright.definition"
 DEEPEST = 4  # definitions whose nodes have definitions themselves
 
 

@@ -203,7 +203,7 @@ class Grouper:
             return "it has no elements"
         if sum(self.work(n).cost for n in (*front, node)) > FRONT_COST:
             return "it costs too much to be computed anew for each share of the work"
-        return self.refuse_work(growth, node) or self.refuse_operands(growth, node)
+        return self.refuse_work(growth, node) or self.refuse_operands(growth, node, *front)
 
     def take(self, growth: Growth, node: ir.Node) -> None:
         growth.members[node] = None
@@ -271,8 +271,8 @@ class Grouper:
             return "it has no vector form"
         return None
 
-    def refuse_operands(self, growth: Growth, node: ir.Node) -> str | None:
-        if len(growth.operands(node)) > MAX_OPERANDS:
+    def refuse_operands(self, growth: Growth, node: ir.Node, *more: ir.Node) -> str | None:
+        if len(growth.operands(node, *more)) > MAX_OPERANDS:
             return f"the kernel would read more than {MAX_OPERANDS} tensors"
         for value in node.inputs:
             if value is not None and value.producer() not in growth and self.depends(value, growth):

@@ -17,8 +17,8 @@ from onnx import helper, numpy_helper
 
 from fusewright.errors import UnsupportedError
 from fusewright.graph.group import shape_of
+from fusewright.rules.body import DOMAIN
 
-DOMAIN = "fusewright.definition"
 ELLIPSIS_LABELS = 0x3B1  # dimensions under an ellipsis get letters that no equation may use, counted from the right
 
 

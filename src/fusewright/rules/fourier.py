@@ -14,8 +14,8 @@ import onnx_ir as ir
 from onnx import TensorProto, helper, numpy_helper
 
 from fusewright.graph.group import shape_of
+from fusewright.rules.body import DOMAIN
 
-DOMAIN = "fusewright.definition"
 MAX_POINTS = 4096
 """A longer transform would have a matrix of more than 128 MiB (its parts real and imaginary, in and out)."""
 

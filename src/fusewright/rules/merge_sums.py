@@ -36,7 +36,8 @@ class Filters:
         return self.weight.shape[2:]
 
 
-def filters_of(node: ir.Node, host: Host) -> Filters:
+def filters_of(host: Host) -> Filters:
+    node = host.node
     auto, spatial = attr_str(node, "auto_pad", "NOTSET"), host.weight.ndim - 2
     if auto not in ("NOTSET", "VALID"):
         raise Refusal(f"auto_pad is {auto}")
@@ -77,14 +78,15 @@ def summed(large: Filters, small: Filters) -> tuple[Doubles, Doubles]:
     return weight, large.bias + small.bias
 
 
-def _sum(op: Any, x: ir.Value, node: ir.Node, large: Filters, small: Filters, name: str) -> Any:
+def _sum(op: Any, x: ir.Value, host: Host, large: Filters, small: Filters, name: str) -> Any:
+    """The convolution of `host`, whose filters `large` are, with those of both."""
     weight, bias = summed(large, small)
-    dtype = np.dtype(x.dtype.numpy()) if x.dtype is not None else np.dtype(np.float32)
+    dtype = host.weight.dtype
     parts = [
         op.initializer(ir.tensor(rounded(exact, dtype, what)), name=f"{name}_{what}")
         for exact, what in ((weight, "weight"), (bias, "bias"))
     ]
-    return op.Conv(x, *parts, **node.attributes)
+    return op.Conv(x, *parts, **host.node.attributes)
 
 
 def _two(op: Any, x: Any, v: Any, w: Any) -> Any:
@@ -108,22 +110,21 @@ def _expected(context: Any, x: ir.Value, **bindings: Any) -> Any:
 
 
 def _of_two(op: Any, x: ir.Value, first: ir.Value, second: ir.Value, root: ir.Value, **_: Any) -> Any:
-    nodes = [maker(first), maker(second)]
     try:
-        told = [filters_of(node, conv_host(node)) for node in nodes]
+        hosts = [conv_host(maker(value)) for value in (first, second)]
+        told = [filters_of(host) for host in hosts]
         large = max((0, 1), key=lambda i: np.prod(told[i].taps))
-        return _sum(op, x, nodes[large], told[large], told[1 - large], str(root.name))
+        return _sum(op, x, hosts[large], told[large], told[1 - large], str(root.name))
     except Refusal as refusal:
         return refuse(str(refusal))
 
 
 def _of_input(op: Any, x: ir.Value, conv: ir.Value, s: ir.Value, t: ir.Value, root: ir.Value, **_: Any) -> Any:
-    node = maker(conv)
     try:
-        host = conv_host(node)
-        large = filters_of(node, host)
+        host = conv_host(maker(conv))
+        large = filters_of(host)
         scale, shift = (per_channel(np.asarray(constant(value)), host) for value in (s, t))
-        return _sum(op, x, node, large, of_input(scale, shift, large), str(root.name))
+        return _sum(op, x, host, large, of_input(scale, shift, large), str(root.name))
     except Refusal as refusal:
         return refuse(str(refusal))
 
