@@ -13,12 +13,12 @@ from fusewright.graph.copy import shallow_copy
 from fusewright.graph.decisions import Log
 from fusewright.passes.base import Pass, Repeat, run_passes
 from fusewright.passes.bind_shapes import BindShapes, BindValues
-from fusewright.passes.crop_filters import CropFilters
 from fusewright.passes.expand_functions import ExpandFunctions
 from fusewright.passes.find_groups import FindGroups
 from fusewright.passes.fold_affine import FoldAffine
 from fusewright.passes.fold_constants import FoldConstants
 from fusewright.passes.fold_pad import FoldPad
+from fusewright.passes.join_scatters import JoinScatters
 from fusewright.passes.means_of_rows import MeansOfRows
 from fusewright.passes.merge_common import MergeCommon
 from fusewright.passes.merge_parallel import MergeParallel
@@ -31,6 +31,7 @@ from fusewright.passes.remove_no_ops import RemoveNoOps
 from fusewright.passes.scale_after import ScaleAfter
 from fusewright.passes.scale_for_powers import ScaleForPowers
 from fusewright.passes.sink_views import SinkViews
+from fusewright.passes.skip_zeros import SkipZeros
 from fusewright.passes.slice_gathers import SliceGathers
 from fusewright.passes.widen_half import WidenHalf
 
@@ -85,11 +86,12 @@ def bind(model: ir.Model, shapes: Mapping[str, Sequence[int]], log: Log | None =
 SPECIALIZE: tuple[Pass, ...] = (
     RemoveDead(optional_outputs=False),
     FoldConstants(static=True),
-    CropFilters(),
+    SkipZeros(),
     FindGroups(),
     ExpandFunctions(),
     WidenHalf(),
     SliceGathers(),
+    JoinScatters(),
     Repeat(
         (
             RemoveNoOps(),

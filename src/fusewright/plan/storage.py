@@ -137,10 +137,36 @@ def transposed_use(value: ir.Value) -> tuple[int, ...] | None:
     ranked = [d for d in moved if d is not None]
     if len(ranked) != len(dims) or len(moved) != len(ranked) or ranked == sorted(ranked):
         return None
-    if not result.is_graph_output() and all(u.idx == 0 and is_spatial(u.node, result) for u in result.uses()):
+    if read_in_space(result):
         order = [d for d in channels_last(len(shape)) if shape_of(result)[d] != 1]
         ranked = [ranked[sorted(order).index(d)] for d in order]
+    elif is_picture(value, row_major(shape)):
+        return tuple(range(len(shape)))
     return merge_order(ranked, len(shape))
+
+
+def read_in_space(value: ir.Value) -> bool:
+    """Whether convolutions and pooling alone read the value."""
+    return not value.is_graph_output() and all(u.idx == 0 and is_spatial(u.node, value) for u in value.uses())
+
+
+def is_picture(value: ir.Value, strides: Strides) -> bool:
+    """Whether convolutions or pooling read the value with channels last, behind views that nothing else reads."""
+    while not read_in_space(value):
+        uses = list(value.uses())
+        if len(uses) != 1 or value.is_graph_output():
+            return False
+        node = uses[0].node
+        definition = find(node.domain, node.op_type)
+        if definition is None or definition.alias is None or uses[0].idx != 0:
+            return False
+        made = definition.alias(site_of(node), shape_of(value), strides)
+        if made is None:
+            return False
+        value, strides = node.outputs[0], made.strides
+    shape = shape_of(value)
+    wanted = in_order(shape, channels_last(len(shape)))
+    return all(a == b for a, b, extent in zip(strides, wanted, shape, strict=True) if extent != 1)
 
 
 def byte_size(value: ir.Value) -> int:

@@ -14,7 +14,9 @@ import onnx_ir as ir
 from onnx import TensorProto, helper, numpy_helper
 
 from fusewright.graph.group import shape_of
+from fusewright.rules.apply import Rule, refuse, rule
 from fusewright.rules.body import DOMAIN
+from fusewright.rules.known import attr_int, constant, maker, static_dims
 
 MAX_POINTS = 4096
 """A longer transform would have a matrix of more than 128 MiB (its parts real and imaginary, in and out)."""
@@ -117,6 +119,27 @@ def stft(node: ir.Node, version: int) -> onnx.FunctionProto | None:
     spectra = b.add("Conv", signal, filters, strides=[step])
     spread = b.add("Reshape", spectra, b.ints(batch, wanted, 2, frames))
     return b.function(node, b.add("Transpose", spread, perm=[0, 3, 1, 2]), version)
+
+
+def _of_pair(op: Any, x: Any, zeros: Any) -> Any:
+    return op.DFT(op.Concat(x, zeros, _outputs=["pair"]), _allow_other_inputs=True, _outputs=["root"])
+
+
+def _of_real(op: Any, x: ir.Value, zeros: ir.Value, pair: ir.Value, root: ir.Value) -> Any:
+    shape, last = static_dims(x), attr_int(maker(pair), "axis", 0)
+    node = maker(root)
+    if not shape or shape[-1] != 1 or last not in (-1, len(shape) - 1):
+        return refuse("")
+    if _flag(node, "inverse", 0) and _flag(node, "onesided", 0):
+        return refuse("what it makes is real")
+    parts = constant(zeros)
+    if parts is None or parts.any():
+        return refuse("the imaginary parts are not known to be zero")
+    return op.DFT(x, *node.inputs[1:], **node.attributes)
+
+
+REAL_SIGNALS: tuple[Rule, ...] = (rule("real-signal", "DFT", _of_pair, _of_real),)
+"""DFT of x and zeros as its imaginary parts -> DFT of x: half of the products. Needs static shapes."""
 
 
 def _shape(value: ir.Value | None) -> tuple[int, ...]:

@@ -1,10 +1,11 @@
-"""Filters lose the taps that only ever meet padding."""
+"""Filters lose the taps that only ever meet padding, transforms the imaginary parts that are zero."""
 
 from __future__ import annotations
 
 import pytest
 
-from fusewright.passes.crop_filters import CropFilters
+from fusewright.passes.remove_dead import RemoveDead
+from fusewright.passes.skip_zeros import SkipZeros
 
 from .helpers import Outcome, rewrite
 
@@ -12,7 +13,7 @@ from .helpers import Outcome, rewrite
 def crop(picture: str, filters: str, attributes: str, weights: str = "") -> Outcome:
     text = f"""g (float[{picture}] x) => (y) <float[{filters}] w{weights}, float[4] b>
     {{ y = Conv<{attributes}>(x, w, b) }}"""
-    return rewrite(text, CropFilters())
+    return rewrite(text, SkipZeros())
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_taps_in_the_padding(picture: str, filters: str, attributes: str, left: 
 )
 def test_filters_that_stay(picture: str, filters: str, attributes: str) -> None:
     text = f"g (float[{picture}] x) => (y) <float[{filters}] w> {{ y = Conv<{attributes}>(x, w) }}"
-    assert not rewrite(text, CropFilters(), dims={"N": 5}).changed
+    assert not rewrite(text, SkipZeros(), dims={"N": 5}).changed
 
 
 @pytest.mark.parametrize(
@@ -65,5 +66,22 @@ def test_filters_that_stay(picture: str, filters: str, attributes: str) -> None:
 )
 def test_refusals(filters: str, weights: str, attributes: str, reason: str) -> None:
     text = f"""g (float[1,1,3,3] x) => (y) <float[1,1,3,3] w{weights}> {{ y = Conv<{attributes}>(x, {filters}) }}"""
-    outcome = rewrite(text, CropFilters())
+    outcome = rewrite(text, SkipZeros())
     assert not outcome.changed and any(reason in each for each in outcome.reasons), outcome.reasons
+
+
+def transform(parts: str, attributes: str = "", axis: int = 2) -> Outcome:
+    points = 3 if "onesided" in attributes else 5
+    text = f"""g (float[2,5,1] x) => (float[2,{points},2] y) <float[2,5,1] z = {{{parts}}}, int64 a = {{1}}>
+    {{ c = Concat<axis={axis}>(x, z) y = DFT{attributes}(c, , a) }}"""
+    return rewrite(text, SkipZeros(), RemoveDead())
+
+
+@pytest.mark.parametrize("attributes", ["", "<inverse=1>", "<onesided=1>"])
+def test_the_transform_of_a_real_signal(attributes: str) -> None:
+    assert transform(",".join("0" * 10), attributes).ops == ["DFT"]
+
+
+def test_signals_that_are_not_real() -> None:
+    outcome = transform(",".join("0000000001"))
+    assert not outcome.changed and any("not known to be zero" in each for each in outcome.reasons)

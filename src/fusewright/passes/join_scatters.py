@@ -1,4 +1,4 @@
-"""Conv(x, w) -> Conv(x, a part of w), where the rest of w only ever meets padding."""
+"""ScatterND of a box -> Concat of what is around it: no index is stored or read."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import onnx_ir as ir
 from fusewright.graph.decisions import Log
 from fusewright.passes.base import Pass
 from fusewright.rules.apply import apply_rules
-from fusewright.rules.crop_filters import CROP_FILTERS
+from fusewright.rules.join_scatters import JOIN_SCATTERS
 
 
 @dataclass(frozen=True)
-class CropFilters(Pass):
+class JoinScatters(Pass):
     """Where every value has a static shape."""
 
     def run(self, model: ir.Model, log: Log) -> bool:
-        return apply_rules(model, CROP_FILTERS, log)
+        return apply_rules(model, JOIN_SCATTERS, log)
