@@ -71,13 +71,12 @@ def test_refusals(filters: str, weights: str, attributes: str, reason: str) -> N
 
 
 def transform(parts: str, attributes: str = "", axis: int = 2) -> Outcome:
-    points = 3 if "onesided" in attributes else 5
-    text = f"""g (float[2,5,1] x) => (float[2,{points},2] y) <float[2,5,1] z = {{{parts}}}, int64 a = {{1}}>
+    text = f"""g (float[2,5,1] x) => (float[2,5,2] y) <float[2,5,1] z = {{{parts}}}, int64 a = {{1}}>
     {{ c = Concat<axis={axis}>(x, z) y = DFT{attributes}(c, , a) }}"""
     return rewrite(text, SkipZeros(), RemoveDead())
 
 
-@pytest.mark.parametrize("attributes", ["", "<inverse=1>", "<onesided=1>"])
+@pytest.mark.parametrize("attributes", ["", "<inverse=1>"])
 def test_the_transform_of_a_real_signal(attributes: str) -> None:
     assert transform(",".join("0" * 10), attributes).ops == ["DFT"]
 

@@ -9,22 +9,25 @@ from fusewright.ops.opdef import Kind, OpDef, Site
 
 
 def reshape(site: Site, x: Tensor, *_: Tensor | None) -> Tensor:
-    """The element form: the place in row-major order under the new extents, taken apart under the old ones."""
+    """The element form: the place in row-major order under the new extents, taken apart under the old ones; where some
+    dimensions hold the same elements as others, apart from the rest."""
     shape = site.shape
     if [d for d in shape if d != 1] == [d for d in x.shape if d != 1]:
         return reshape_ones(x, shape)
+    everything = [(list(range(len(x.shape))), list(range(len(shape))))]
+    runs = alias.matched_runs(x.shape, shape) or everything
 
     def element(idx: Index) -> Expr:
-        place: Expr = index(0)
-        for i, d in zip(idx, shape, strict=True):
-            place = place * arg(d) + i
         inner: list[Expr] = [index(0)] * len(x.shape)
-        for k in range(len(x.shape) - 1, 0, -1):
-            size = arg(x.shape[k])
-            inner[k] = place % size
-            place = place // size
-        if inner:
-            inner[0] = place
+        for old, new in runs:
+            place: Expr = idx[new[0]]
+            for d in new[1:]:
+                place = place * arg(shape[d]) + idx[d]
+            for k in reversed(old[1:]):
+                size = arg(x.shape[k])
+                inner[k] = place % size
+                place = place // size
+            inner[old[0]] = place
         return x.at(tuple(inner))
 
     return Moved(shape, x.dtype, element=element, sources=(x,), name="reshape")

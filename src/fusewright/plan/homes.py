@@ -15,7 +15,8 @@ from fusewright.graph.group import Group, elements, shape_of
 from fusewright.graph.site import site_of
 from fusewright.ops.opdef import Kind, OpDef
 from fusewright.ops.registry import find
-from fusewright.plan.storage import Storage, in_order, row_major, transposed_use
+from fusewright.plan.orders import in_order, row_major, transposed_use
+from fusewright.plan.storage import Storage
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import onnx_ir as ir
@@ -20,8 +21,9 @@ from fusewright.plan.chains import find_chains, joined
 from fusewright.plan.homes import Homes, find_homes, joined_axis
 from fusewright.plan.in_place import take_over
 from fusewright.plan.memory import assign_offsets
+from fusewright.plan.orders import order_of_constant, row_major
 from fusewright.plan.program import Call, Port, Program, Ref, Space
-from fusewright.plan.storage import Root, Storage, StorageMap, byte_size, row_major
+from fusewright.plan.storage import Root, Storage, StorageMap, byte_size
 from fusewright.plan.weights import WeightStore
 from fusewright.plan.work import work_of_nodes
 from fusewright.schedules import lower
@@ -162,6 +164,7 @@ class Planner:
     def emit(self, group: Group, way: Callable[[Task], list[Lowered]] = lower, before: int | None = None) -> None:
         """The calls of a group; which way its kernels were made is on record (since choice number `before`)."""
         before = len(self.chooser.choices) if before is None else before
+        self.lay_constants(group)
         lowered = way(self.task(group))
         choices = tuple(self.chooser.choices[before:])
         for choice in choices:
@@ -277,6 +280,20 @@ class Planner:
         if array is None:
             raise ValueError(f"value {value.name!r} is neither computed nor constant")
         return array
+
+    def lay_constants(self, group: Group) -> None:
+        """Constants that elementwise work reads get the order of its result, so that vectors stay vectors."""
+        place = self.map.storages[group.outputs[0]]
+        for value in group.inputs:
+            if value in self.map.storages:
+                continue
+            order = order_of_constant(value, group, place.strides)
+            if order is not None:
+                root = self.constant(value, f"in order {order}", partial(self.turned, value, order))
+                self.map.place(value, root, order)
+
+    def turned(self, value: ir.Value, order: tuple[int, ...]) -> np.ndarray:
+        return self.array(value).transpose(order)
 
     def strides_of(self, value: ir.Value) -> tuple[int, ...]:
         return self.storage(value).strides

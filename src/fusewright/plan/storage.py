@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 import onnx_ir as ir
 
 from fusewright.graph.group import Group, dtype_of, elements, shape_of
-from fusewright.graph.site import site_of
 from fusewright.kernel.expr import SIZES
 from fusewright.ops.alias import order_after_reshape
 from fusewright.ops.opdef import Kind, Strides
-from fusewright.ops.registry import find
+from fusewright.plan.orders import channels_last, in_order, is_spatial, merge_order, transposed_use
 from fusewright.plan.program import Space
 
 
@@ -34,25 +33,6 @@ class Storage:
     root: Root
     strides: Strides
     offset: int = 0
-
-
-def row_major(shape: tuple[int, ...]) -> Strides:
-    return in_order(shape, tuple(range(len(shape))))
-
-
-def in_order(shape: tuple[int, ...], order: tuple[int, ...]) -> Strides:
-    """Dense strides with the dimensions laid out in `order`, outermost first."""
-    strides = [0] * len(shape)
-    step = 1
-    for d in reversed(order):
-        strides[d] = step
-        step *= max(shape[d], 1)
-    return tuple(strides)
-
-
-def channels_last(rank: int) -> tuple[int, ...]:
-    """N, spatial dimensions, C."""
-    return (0, *range(2, rank), 1)
 
 
 @dataclass
@@ -96,77 +76,6 @@ class StorageMap:
 
     def place(self, value: ir.Value, root: Root, order: tuple[int, ...]) -> None:
         self.storages[value] = Storage(root, in_order(shape_of(value), order))
-
-
-def merge_order(ranked: list[int], rank: int) -> tuple[int, ...]:
-    """`ranked` dimensions in that order; the others keep their places."""
-    places = [d for d in range(rank) if d in ranked]
-    order = list(range(rank))
-    for place, d in zip(places, ranked, strict=True):
-        order[place] = d
-    return tuple(order)
-
-
-def is_spatial(anchor: ir.Node, value: ir.Value) -> bool:
-    """Whether dimension 1 holds channels and the rest space, as in convolution and pooling (not in matmul)."""
-    definition = find(anchor.domain, anchor.op_type)
-    by_channel = definition is not None and (definition.channels or definition.kind is Kind.WINDOW)
-    return by_channel and len(shape_of(value)) >= 3
-
-
-def transposed_use(value: ir.Value) -> tuple[int, ...] | None:
-    """The order in which the result of the one transposition that reads `value` lies well, if nothing else reads it.
-
-    A transposition is a view whose result walks row-major memory in another order of the same dimensions. It lies well
-    in row-major order, or with channels last where convolutions or pooling read it.
-    """
-    uses = list(value.uses())
-    if len(uses) != 1 or value.is_graph_output():
-        return None
-    node = uses[0].node
-    definition = find(node.domain, node.op_type)
-    if definition is None or definition.alias is None or uses[0].idx != 0:
-        return None
-    shape = shape_of(value)
-    made = definition.alias(site_of(node), shape, row_major(shape))
-    if made is None or len(made.strides) != len(shape):
-        return None
-    dims = {stride: d for d, stride in enumerate(row_major(shape)) if shape[d] != 1}
-    result = node.outputs[0]
-    moved = [dims.get(s) for s, d in zip(made.strides, shape_of(result), strict=True) if d != 1]
-    ranked = [d for d in moved if d is not None]
-    if len(ranked) != len(dims) or len(moved) != len(ranked) or ranked == sorted(ranked):
-        return None
-    if read_in_space(result):
-        order = [d for d in channels_last(len(shape)) if shape_of(result)[d] != 1]
-        ranked = [ranked[sorted(order).index(d)] for d in order]
-    elif is_picture(value, row_major(shape)):
-        return tuple(range(len(shape)))
-    return merge_order(ranked, len(shape))
-
-
-def read_in_space(value: ir.Value) -> bool:
-    """Whether convolutions and pooling alone read the value."""
-    return not value.is_graph_output() and all(u.idx == 0 and is_spatial(u.node, value) for u in value.uses())
-
-
-def is_picture(value: ir.Value, strides: Strides) -> bool:
-    """Whether convolutions or pooling read the value with channels last, behind views that nothing else reads."""
-    while not read_in_space(value):
-        uses = list(value.uses())
-        if len(uses) != 1 or value.is_graph_output():
-            return False
-        node = uses[0].node
-        definition = find(node.domain, node.op_type)
-        if definition is None or definition.alias is None or uses[0].idx != 0:
-            return False
-        made = definition.alias(site_of(node), shape_of(value), strides)
-        if made is None:
-            return False
-        value, strides = node.outputs[0], made.strides
-    shape = shape_of(value)
-    wanted = in_order(shape, channels_last(len(shape)))
-    return all(a == b for a, b, extent in zip(strides, wanted, shape, strict=True) if extent != 1)
 
 
 def byte_size(value: ir.Value) -> int:

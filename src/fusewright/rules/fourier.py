@@ -130,8 +130,8 @@ def _of_real(op: Any, x: ir.Value, zeros: ir.Value, pair: ir.Value, root: ir.Val
     node = maker(root)
     if not shape or shape[-1] != 1 or last not in (-1, len(shape) - 1):
         return refuse("")
-    if _flag(node, "inverse", 0) and _flag(node, "onesided", 0):
-        return refuse("what it makes is real")
+    if _flag(node, "onesided", 0):
+        return refuse("")  # only the inverse takes pairs then, and what it makes is real
     parts = constant(zeros)
     if parts is None or parts.any():
         return refuse("the imaginary parts are not known to be zero")

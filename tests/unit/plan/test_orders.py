@@ -8,7 +8,7 @@ import onnx_ir as ir
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from fusewright.plan.storage import transposed_use
+from fusewright.plan.orders import transposed_use
 
 
 def normalized(reader: list[onnx.NodeProto]) -> ir.Value:
