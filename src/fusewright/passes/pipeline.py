@@ -22,6 +22,7 @@ from fusewright.passes.join_scatters import JoinScatters
 from fusewright.passes.means_of_rows import MeansOfRows
 from fusewright.passes.merge_common import MergeCommon
 from fusewright.passes.merge_parallel import MergeParallel
+from fusewright.passes.merge_phases import MergePhases
 from fusewright.passes.merge_sums import MergeSums
 from fusewright.passes.merge_transposes import MergeTransposes
 from fusewright.passes.merge_views import MergeViews
@@ -87,6 +88,7 @@ SPECIALIZE: tuple[Pass, ...] = (
     RemoveDead(optional_outputs=False),
     FoldConstants(static=True),
     SkipZeros(),
+    MergePhases(),
     FindGroups(),
     ExpandFunctions(),
     WidenHalf(),
