@@ -10,6 +10,9 @@ from fusewright.target.target import Target
 NEAR = 1 << 15  # bytes of a block that are written and read again at once: about the L1 cache
 
 
+LONGER = 4  # times as long as what its first pixel reads is a block of a row that is staged part by part
+
+
 def block_rows(p: Product, target: Target, lanes: int) -> tuple[int, int]:
     """Rows of a block (of y, or of x where there is no y) so that its left side fits half of the L2 cache, and how many
     blocks these make."""
@@ -20,11 +23,13 @@ def block_rows(p: Product, target: Target, lanes: int) -> tuple[int, int]:
         row = p.staging.elements_for(2) - p.staging.elements_for(1) if p.staging else p.x.extent * p.k
     else:
         wanted, unit = p.x.extent, p.tile.rows
-        row = p.steps
+        row = p.staging.pixel if p.staging is not None and p.staging.pixel else p.steps
     room = p.l2_bytes // 2
     if p.staging is not None and p.staging.by_x:  # what is staged should still be near when it is read
         room = min(room, max(NEAR, p.k * p.n * SIZES[p.dtype]))
     most = max(unit, room // (row * SIZES[p.dtype] + 1) // unit * unit)
+    if p.staging is not None and p.staging.pixel:  # what two neighbouring blocks both stage is a small part of each
+        most = max(most, LONGER * p.staging.elements_for(1) // row // unit * unit)
     blocks = -(-wanted // most)
     if _whole_left(p, target, lanes, blocks):
         blocks = 1

@@ -50,6 +50,7 @@ class Staging:
     elements_for: Callable[[int], int]
     by_x: bool = False  # whether a block may be a part of x, where there is no y
     reached: Callable[[Kernel, Sequence[Expr], Expr, Expr, int], Sequence[Part | None]] | None = None
+    pixel: int = 0  # elements that one more pixel of x takes, where neighbouring blocks stage some of them twice
     row_step: int | None = None  # from one row of a tile to the next, where that is not `x_step`
 
 

@@ -6,10 +6,11 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fusewright.kernel.expr import Buffer, Expr, Op, arg, const, index, maximum, minimum
+from fusewright.kernel.expr import SIZES, Buffer, Expr, Op, arg, const, index, maximum, minimum
 from fusewright.kernel.loops import Kernel
 from fusewright.kernel.tensor import Source, Tensor
 from fusewright.kernel.vectorize import Vectorizer
+from fusewright.schedules.blocks import NEAR
 from fusewright.schedules.geometry import Geometry
 from fusewright.schedules.normal_form import Part, Product, Staging
 from fusewright.schedules.task import Strides
@@ -90,6 +91,9 @@ class _ConvStage:
         # rows of one plane: all that a block needs; the planes of a 3-D filter follow each other
         self.plane_rows = self.y.reach(product.y.extent if self.by_y else 1)
         self.plane_step = self.ext(self.plane_rows * self.width * ci)
+        one_row = z is None and not self.by_y and self.plane_rows == 1 and not self.y.pad
+        # a single long row is staged part by part
+        self.by_x = one_row and (not product.fixed or self.width * ci * SIZES[product.dtype] > NEAR)
 
     def ext(self, value: int) -> Expr:
         return index(value) if self.product.fixed else arg(value)
@@ -105,6 +109,9 @@ class _ConvStage:
         x_step = index(self.x.stride * self.ci)
         y_step = self.row_step * self.y.stride
         reached = functools.partial(self.reached, merge_x)
+        if self.by_x:
+            pixel = self.x.stride * self.ci
+            return Staging(self.fill_part, y_step, x_step, tuple(taps), self.elements_for, True, reached, pixel)
         return Staging(self.fill, y_step, x_step, tuple(taps), self.elements_for, reached=reached)
 
     def reached(
@@ -121,7 +128,9 @@ class _ConvStage:
         return parts
 
     def elements_for(self, count: int) -> int:
-        """Elements of scratch for `count` rows of the result."""
+        """Elements of scratch for `count` rows of the result, or for as many pixels of its one row."""
+        if self.by_x:
+            return self.x.reach(count) * self.ci
         rows = self.plane_rows if self.planes > 1 else self.y.reach(count if self.by_y else 1)
         return self.planes * rows * self.width * self.ci
 
@@ -149,6 +158,19 @@ class _ConvStage:
             with kernel.when(inside):
                 self.padded_row(kernel, scratch, at, where, first_channel)
 
+    def fill_part(self, kernel: Kernel, scratch: Buffer, outer: Sequence[Expr], x0: Expr, x1: Expr) -> None:
+        """What pixels x0 to x1 of the one row read."""
+        n, first_channel, _ = self.outer_place(outer)
+        x, ci = self.x, self.ci
+        width = kernel.let((x1 - x0 - 1) * x.stride + x.reach(1), "width")
+        first = kernel.let(x0 * x.stride - x.pad, "in_x")
+        begin = kernel.let(minimum(maximum(index(0) - first, index(0)), width), "begin")
+        end = kernel.let(maximum(minimum(self.ext(x.size) - first, width), begin), "end")
+        clear(kernel, scratch, index(0), begin * ci)
+        where = [n, index(0), *([index(0)] if self.has_y else [])]
+        self.copy(kernel, scratch, begin * ci, where, first_channel, first + begin, end - begin)
+        clear(kernel, scratch, end * ci, (width - end) * ci)
+
     def outer_place(self, outer: Sequence[Expr]) -> tuple[Expr, Expr, Expr]:
         """Of this block: its image, the first channel of its group, its depth."""
         n: Expr = index(0)
@@ -167,38 +189,42 @@ class _ConvStage:
         ci = self.ci
         if self.before:
             clear(kernel, scratch, at, index(self.before * ci))
-        self.copy_row(kernel, scratch, at, where, first_channel)
+        inside = self.ext(self.inside)
+        self.copy(kernel, scratch, at + self.before * ci, where, first_channel, index(0), inside)
         end = self.before + self.inside
         if self.width > end or not self.product.fixed:
             clear(kernel, scratch, at + self.ext(end * ci), self.ext((self.width - end) * ci))
 
-    def copy_row(self, kernel: Kernel, scratch: Buffer, at: Expr, where: list[Expr], first_channel: Expr) -> None:
-        left, ci, before = self.left, self.ci, self.before
+    def copy(
+        self, kernel: Kernel, scratch: Buffer, at: Expr, where: list[Expr], first_channel: Expr, x: Expr, count: Expr
+    ) -> None:
+        """`count` pixels of a row, from x on."""
+        left, ci = self.left, self.ci
         n, _, *above = where
         if self.layout == "rows":
 
             def flat(lane: Expr, vectorize: Vectorizer) -> None:
                 # the index that steps by one runs over the whole row: channels, or pixels of the only channel
-                place = (lane, *above, index(0)) if ci > 1 else (index(0), *above, lane)
-                kernel.store_lanes(scratch, at + before * ci + lane, left.at((n, *place)), vectorize)
+                place = (lane, *above, x) if ci > 1 else (index(0), *above, x + lane)
+                kernel.store_lanes(scratch, at + lane, left.at((n, *place)), vectorize)
 
-            kernel.vector_loop(self.ext(self.inside * ci), flat)
+            kernel.vector_loop(count * ci, flat)
             return
         if self.layout == "pixels":
-            with kernel.loop(self.ext(self.inside), "ix") as ix:
+            with kernel.loop(count, "ix") as ix:
 
                 def pixel(lane: Expr, vectorize: Vectorizer) -> None:
-                    source = left.at((n, first_channel + lane, *above, ix))
-                    kernel.store_lanes(scratch, at + (ix + before) * ci + lane, source, vectorize)
+                    source = left.at((n, first_channel + lane, *above, x + ix))
+                    kernel.store_lanes(scratch, at + ix * ci + lane, source, vectorize)
 
                 kernel.vector_loop(index(ci), pixel)
             return
 
-        def together(first: Expr, count: int) -> None:
-            with kernel.loop(self.ext(self.inside), "ix") as ix:
-                for c in range(count):
-                    source = left.at((n, first_channel + first + c, *above, ix))
-                    kernel.store(scratch, at + (ix + before) * ci + first + c, source)
+        def together(first: Expr, number: int) -> None:
+            with kernel.loop(count, "ix") as ix:
+                for c in range(number):
+                    source = left.at((n, first_channel + first + c, *above, x + ix))
+                    kernel.store(scratch, at + ix * ci + first + c, source)
 
         whole = ci - ci % INTERLEAVED
         if whole:
