@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,8 @@ def check(
             ) from error
         got = run(feed)
         outputs = [compare(output, e, g, tolerance) for output, e, g in zip(output_names, expected, got, strict=True)]
+        if any(output.error > output.tolerance for output in outputs):
+            outputs = explained(outputs, name, feed, expected, expected_of)
         results.append(CaseResult(case, tuple(outputs)))
     return CheckResult(name, tuple(results))
 
@@ -124,6 +126,30 @@ def compare(name: str, expected: np.ndarray, got: np.ndarray, tolerance: float =
             count = int(np.sum(differ))
             fault = f"{count} of {differ.size} elements differ, the first {_first(differ, expected, got)}"
     return OutputResult(name, expected.dtype.name, expected.shape, magnitude, error, tolerance, fault)
+
+
+def explained(
+    outputs: Sequence[OutputResult], name: str, feed: Feed, expected: Sequence[np.ndarray], expected_of: RunAll
+) -> list[OutputResult]:
+    """The results with what tells a mistake from rounding that the model enlarges: how far the reference itself moves
+    when each number of its inputs moves to the next. No verdict changes."""
+    nudged = {k: _next(v) if v.dtype.kind == "f" else v for k, v in feed.items()}
+    if all(v.dtype.kind != "f" for v in feed.values()):
+        return list(outputs)
+    told = []
+    for output, before, after in zip(outputs, expected, expected_of(nudged), strict=True):
+        if output.error > output.tolerance and np.asarray(before).dtype.kind == "f":
+            moved = compare(output.name, before, after).error
+            more = f"; {name} itself moves by {moved:.3g} when its inputs move by their last bit"
+            told.append(replace(output, fault=output.fault + more))
+        else:
+            told.append(output)
+    return told
+
+
+def _next(array: np.ndarray) -> np.ndarray:
+    result: np.ndarray = np.nextafter(array, np.array(np.inf, array.dtype))
+    return result
 
 
 def _magnitude(array: np.ndarray) -> float:

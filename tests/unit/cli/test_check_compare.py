@@ -110,3 +110,18 @@ def test_a_reference_that_fails_is_no_bug_of_ours() -> None:
     feed = {"x": np.zeros(3, f32), "i": np.array([7])}
     with pytest.raises(UserError, match=r"(?s)onnxruntime cannot run the model on seed 0: .*--reference"):
         check(lambda _: [np.zeros(1, f32)], reference_for(proto, "onnxruntime"), ["y"], {"seed 0": feed})
+
+
+def test_rounding_that_the_model_enlarges_is_told() -> None:
+    """The verdict stays: only a reader can say whether the model may do so."""
+
+    def steep(feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+        return [(feed["x"] - f32(1)) * f32(1e6), feed["n"]]
+
+    feed = {"x": np.array([1.0, 2.0], f32), "n": np.array([1, 2])}
+    result = check(lambda f: [steep(f)[0] + f32(500), f["n"]], ("it", steep), ["y", "m"], {"seed 0": feed})
+    first, second = result.cases[0].outputs
+    assert not result.ok and second.ok and "it itself moves by 2.5e-07 when its inputs move by" in first.fault
+    integers = {"n": feed["n"]}
+    result = check(lambda f: [f["n"] + f32(1)], ("it", lambda f: [f["n"] * f32(1)]), ["m"], {"seed 0": integers})
+    assert not result.ok and "moves" not in result.cases[0].outputs[0].fault
