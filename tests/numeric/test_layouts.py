@@ -75,3 +75,15 @@ def test_reshape_that_needs_a_copy_divides_within_runs_alone() -> None:
     u = Transpose<perm=[0,2,4,1,3,5]>(r) k = LayerNormalization(u, g)
     z = Constant<value_ints=[4,24,16]>() y = Reshape(k, z)"""
     assert not spread(kernels("float[4,2,6,2,16] x, float[16] g", body, WEIGHTS))
+
+
+def test_planes_are_enlarged_by_whole_vectors() -> None:
+    """Of two steps, only that along x gathers."""
+    body = """q = Conv(x, c) s = Constant<value_ints=[1,16,48,40]>()
+    r = Resize<mode="linear">(q, , , s)"""
+    model = f"g (float[1,16,6,5] x) => (float[1,16,48,40] r) <float[16,16,1,1] c> {{ {body} }}"
+    session = fw.compile(parse_model(model), threads=1, target="avx2")
+    session.run(None, {"x": np.ones((1, 16, 6, 5), np.float32)})
+    plans = [ready.plan for ready in session.programs if ready.plan is not None]
+    enlarging = [text for plan in plans for name, text in plan.sources.items() if "conv" not in name]
+    assert [spread(text) for text in enlarging] == [True, False]

@@ -34,6 +34,7 @@ from fusewright.passes.scale_for_powers import ScaleForPowers
 from fusewright.passes.sink_views import SinkViews
 from fusewright.passes.skip_zeros import SkipZeros
 from fusewright.passes.slice_gathers import SliceGathers
+from fusewright.passes.split_resize import SplitResize
 from fusewright.passes.widen_half import WidenHalf
 
 BOUND_VALUES = "fusewright.bound_values"
@@ -94,6 +95,7 @@ SPECIALIZE: tuple[Pass, ...] = (
     WidenHalf(),
     SliceGathers(),
     JoinScatters(),
+    SplitResize(),
     Repeat(
         (
             RemoveNoOps(),

@@ -129,6 +129,13 @@ def _lies(value: ir.Value, strides: Strides, order: tuple[int, ...]) -> bool:
     return all(a == b for a, b, extent in zip(strides, wanted, shape_of(value), strict=True) if extent != 1)
 
 
+def leaves_next(value: ir.Value) -> bool:
+    """Whether the value is only moved once more, to a graph output: that is row-major."""
+    readers = [usage.node for usage in value.uses()]
+    moved = [find(node.domain, node.op_type) for node in readers if node.outputs[0].is_graph_output()]
+    return len(readers) == 1 and any(d is not None and d.kind is Kind.MOVEMENT for d in moved)
+
+
 def is_picture(value: ir.Value, strides: Strides) -> bool:
     """Whether the value lies with channels last where it is read so, behind views that nothing else reads."""
     while len(value.uses()) == 1 and not value.is_graph_output():

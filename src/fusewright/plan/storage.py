@@ -10,7 +10,7 @@ from fusewright.graph.group import Group, dtype_of, elements, shape_of
 from fusewright.kernel.expr import SIZES
 from fusewright.ops.alias import order_after_reshape
 from fusewright.ops.opdef import Kind, Strides
-from fusewright.plan.orders import channels_last, in_order, is_spatial, merge_order, transposed_use
+from fusewright.plan.orders import channels_last, in_order, is_spatial, leaves_next, merge_order, transposed_use
 from fusewright.plan.program import Space
 
 
@@ -60,6 +60,8 @@ class StorageMap:
                 order = order_after_reshape(shape_of(source), self.storages[source].strides, shape)
                 if order is not None:
                     return order
+        if group.kind == Kind.MOVEMENT.value and leaves_next(value):
+            return tuple(range(rank))
         if group.kind in (Kind.ELEMENTWISE.value, Kind.REDUCTION.value, Kind.MOVEMENT.value, Kind.CUSTOM.value):
             best, size = None, 0
             for v in group.inputs:

@@ -10,7 +10,7 @@ import onnx
 import onnx.parser
 import pytest
 
-from fusewright.check import check, compare, reference_for
+from fusewright.check import Feed, check, compare, reference_for
 from fusewright.errors import UserError
 
 NAN, INF = float("nan"), float("inf")
@@ -115,7 +115,7 @@ def test_a_reference_that_fails_is_no_bug_of_ours() -> None:
 def test_rounding_that_the_model_enlarges_is_told() -> None:
     """The verdict stays: only a reader can say whether the model may do so."""
 
-    def steep(feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+    def steep(feed: Feed) -> list[np.ndarray]:
         return [(feed["x"] - f32(1)) * f32(1e6), feed["n"]]
 
     feed = {"x": np.array([1.0, 2.0], f32), "n": np.array([1, 2])}
