@@ -17,6 +17,7 @@ from fusewright.errors import InputError, ShapeError
 from fusewright.plan.program import Program
 from fusewright.report.description import Description
 from fusewright.runtime.executor import Executor
+from fusewright.runtime.outputs import maker
 from fusewright.target.target import Target
 
 if TYPE_CHECKING:
@@ -67,9 +68,9 @@ def _repeated(like: Mapping[str, np.ndarray], ready: Ready) -> _Run:
     to names of its own.
     """
     inputs = tuple((name, array.dtype, array.shape) for name, array in like.items())
-    outputs = tuple((p.shape, numpy_dtype(p.dtype)) for p in ready.program.outputs)
+    outputs = tuple(maker(p.shape, numpy_dtype(p.dtype)) for p in ready.program.outputs)
     count, constants, run = len(inputs), ready.constants, ready.executor.run_unchecked
-    kind, empty = np.ndarray, np.empty
+    kind = np.ndarray
 
     def repeat(feed: Mapping[str, Any]) -> list[np.ndarray] | None:
         if len(feed) != count:
@@ -83,7 +84,7 @@ def _repeated(like: Mapping[str, np.ndarray], ready: Ready) -> _Run:
                 return None
             arrays.append(array)
         arrays += constants
-        results = [empty(shape, dtype) for shape, dtype in outputs]
+        results = [make() for make in outputs]
         run(arrays, results)
         return results
 
