@@ -56,6 +56,14 @@ def test_indices_as_exporters_spell_them() -> None:
     assert set(outcome.ops) == {"Identity", "Slice", "Concat"}, outcome.reasons
 
 
+def test_a_range_of_one_that_is_repeated_does_not_count() -> None:
+    text = """g (float[5] x, float[2] u) => (float[5] y)
+    <int64 a = {1}, int64 b = {2}, int64[1] n = {2}, int64[1] m = {-1}>
+    { r = Range(a, b, a) e = Expand(r, n) i = Unsqueeze(e, m) y = ScatterND(x, i, u) }"""
+    outcome = rewrite(text, FoldConstants(limit=0, static=True), JoinScatters(), special=False)
+    assert "ScatterND" in outcome.ops and any("a place twice" in each for each in outcome.reasons), outcome.reasons
+
+
 @pytest.mark.parametrize(
     "indices, updates, attributes, reason",
     [

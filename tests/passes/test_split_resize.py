@@ -40,6 +40,7 @@ def test_axes_are_named() -> None:
     [
         ('mode="nearest"', SIZES, "1,3,17,24"),
         ('mode="linear"', "int64[4] s = {1,3,5,24}", "1,3,5,24"),  # along one axis alone
+        ('mode="linear"', "float[4] s = {1,1.2,3.5,4}", "1,3,17,24"),  # channels, though as many, lie elsewhere
         ('mode="linear"', "int64[4] s = {1,3,7,24}", "1,3,7,24"),  # what is made between would be nearly as large
         ('mode="linear", keep_aspect_ratio_policy="not_larger", axes=[2,3]', "int64[2] s = {17,24}", "1,3,17,20"),
     ],

@@ -58,7 +58,8 @@ def ramp(value: ir.Value | None) -> Ramp | None:
         return None
     if node.op_type == "Range":
         first, step = (ramp(input_at(node, n)) for n in (0, 2))
-        return None if first is None or step is None else Ramp(first.first, (step.first,))
+        one = shape[0] == 1
+        return None if first is None or step is None else Ramp(first.first, (0 if one else step.first,))
     old, inner = static_dims(input_at(node, 0)), ramp(input_at(node, 0))
     if inner is None or old is None:
         return None

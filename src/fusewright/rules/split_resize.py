@@ -51,6 +51,8 @@ def _replace(op: Any, x: ir.Value, root: ir.Value) -> Any:
         scales = None
     else:
         scales = {axis: float(scale) for axis, scale in zip(axes, given, strict=True)}
+        if any(scale != 1.0 for axis, scale in scales.items() if axis not in changed):
+            return refuse("it moves what keeps its extent, too")
     attributes = {name: value for name, value in node.attributes.items() if name != "axes"}
 
     def along(source: Any, axis: int, shape: tuple[int, ...]) -> Any:
