@@ -133,11 +133,11 @@ def explained(
 ) -> list[OutputResult]:
     """The results with what tells a mistake from rounding that the model enlarges: how far the reference itself moves
     when each number of its inputs moves to the next. No verdict changes."""
-    nudged = {k: _next(v) if v.dtype.kind == "f" else v for k, v in feed.items()}
-    if all(v.dtype.kind != "f" for v in feed.values()):
+    nudged = {k: _next(v) for k, v in feed.items() if v.dtype.kind == "f"}
+    if not nudged:
         return list(outputs)
     told = []
-    for output, before, after in zip(outputs, expected, expected_of(nudged), strict=True):
+    for output, before, after in zip(outputs, expected, expected_of({**feed, **nudged}), strict=True):
         if output.error > output.tolerance and np.asarray(before).dtype.kind == "f":
             moved = compare(output.name, before, after).error
             more = f"; {name} itself moves by {moved:.3g} when its inputs move by their last bit"

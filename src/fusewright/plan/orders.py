@@ -74,20 +74,15 @@ def transposed_use(value: ir.Value) -> tuple[int, ...] | None:
     A transposition is a view whose result walks row-major memory in another order of the same dimensions. It lies well
     in row-major order, or with channels last where convolutions or pooling read it.
     """
-    uses = list(value.uses())
-    if len(uses) != 1 or value.is_graph_output():
-        return None
-    node = uses[0].node
-    definition = find(node.domain, node.op_type)
-    if definition is None or definition.alias is None or uses[0].idx != 0:
-        return None
     shape = shape_of(value)
-    made = definition.alias(site_of(node), shape, row_major(shape))
-    if made is None or len(made.strides) != len(shape):
+    seen = only_view(value, row_major(shape))
+    if seen is None:
+        return None
+    result, walked = seen
+    if len(walked) != len(shape):
         return None
     dims = {stride: d for d, stride in enumerate(row_major(shape)) if shape[d] != 1}
-    result = node.outputs[0]
-    moved = [dims.get(s) for s, d in zip(made.strides, shape_of(result), strict=True) if d != 1]
+    moved = [dims.get(s) for s, d in zip(walked, shape_of(result), strict=True) if d != 1]
     ranked = [d for d in moved if d is not None]
     if len(ranked) != len(dims) or len(moved) != len(ranked) or ranked == sorted(ranked):
         return None
@@ -136,18 +131,23 @@ def leaves_next(value: ir.Value) -> bool:
     return len(readers) == 1 and any(d is not None and d.kind is Kind.MOVEMENT for d in moved)
 
 
+def only_view(value: ir.Value, strides: Strides) -> tuple[ir.Value, Strides] | None:
+    """The result of the view that alone reads a value with these strides, and its strides; None where there is none, or
+    it needs a copy."""
+    if len(value.uses()) != 1 or value.is_graph_output():
+        return None
+    usage = next(iter(value.uses()))
+    definition = find(usage.node.domain, usage.node.op_type)
+    if definition is None or definition.alias is None or usage.idx != 0:
+        return None
+    made = definition.alias(site_of(usage.node), shape_of(value), strides)
+    return None if made is None else (usage.node.outputs[0], made.strides)
+
+
 def is_picture(value: ir.Value, strides: Strides) -> bool:
     """Whether the value lies with channels last where it is read so, behind views that nothing else reads."""
-    while len(value.uses()) == 1 and not value.is_graph_output():
-        usage = next(iter(value.uses()))
-        node = usage.node
-        definition = find(node.domain, node.op_type)
-        if definition is None or definition.alias is None or usage.idx != 0:
-            return False
-        made = definition.alias(site_of(node), shape_of(value), strides)
-        if made is None:
-            return False
-        value, strides = node.outputs[0], made.strides
+    while (seen := only_view(value, strides)) is not None:
+        value, strides = seen
         if _lies(value, strides, channels_last(len(shape_of(value)))) and read_in_space(value):
             return True
     return False

@@ -151,8 +151,10 @@ def _replace(op: Any, x: ir.Value, indices: ir.Value, updates: ir.Value, root: i
     except Refusal as refusal:
         return refuse(str(refusal))
     name = str(root.name)
-    shape = op.initializer(ir.tensor(list(box.extents)), name=f"{name}_box")
-    shaped = op.Identity(updates) if given == box.extents else op.Reshape(updates, shape)
+    if given == box.extents:
+        shaped = op.Identity(updates)
+    else:
+        shaped = op.Reshape(updates, op.initializer(ir.tensor(list(box.extents)), name=f"{name}_box"))
     return _around(op, x, box, extents, shaped, name)
 
 

@@ -8,8 +8,6 @@ from fusewright.schedules.tile import FEWEST_UNITS, splits_rows
 from fusewright.target.target import Target
 
 NEAR = 1 << 15  # bytes of a block that are written and read again at once: about the L1 cache
-
-
 LONGER = 4  # times as long as what its first pixel reads is a block of a row that is staged part by part
 
 
