@@ -22,6 +22,7 @@ def add(
     optional: str = "bhcp",
     batch: int = BATCH,
     constant: bool = True,
+    scale: float = 0.4,
     **attributes: Any,
 ) -> None:
     """One operation with those of bias b, lengths l, states h and c, and peepholes p that it has."""
@@ -31,7 +32,7 @@ def add(
     x = graph.node("Tanh", name)[0]
 
     def weight(*shape: int) -> str:
-        values = graph.normal(*shape) * np.float32(0.4)
+        values = graph.normal(*shape) * np.float32(scale)
         return graph.weight(values) if constant else graph.input(values)
 
     inputs = [x, weight(directions, gates * hidden, FEATURES), weight(directions, gates * hidden, hidden)]
@@ -66,6 +67,19 @@ def test_batches(op: str) -> None:
     for batch in (1, 2, 4, 5, 9):
         add(graph, op, 19, "bidirectional", batch=batch)
     check(graph, 2)
+
+
+@pytest.mark.parametrize("op", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize(("threads", "batch", "open_extents"), [(2, 1, False), (2, 2, True), (4, 3, False)])
+def test_steps_that_threads_share(op: str, threads: int, batch: int, open_extents: bool) -> None:
+    graph = Graph(open=open_extents)
+    for direction, hidden in (("forward", 301), ("reverse", 272)):
+        add(graph, op, hidden, direction, optional="bhc", batch=batch, scale=0.05)  # steps do not enlarge rounding
+    check(graph, threads)
+    session = fw.compile(graph.model(), threads=threads)
+    session.run(None, graph.feeds)
+    turns = [call.turns for call in session.programs[0].program.calls if call.turns > 1]
+    assert turns == [1 + STEPS * (2 if op == "GRU" else 1)] * 2
 
 
 def test_input_of_all_steps_of_one_sequence_is_one_product() -> None:
@@ -135,6 +149,17 @@ def test_weights_computed_at_run_time(op: str) -> None:
     graph = Graph()
     add(graph, op, 18, "bidirectional", constant=False)
     check(graph, 2)
+
+
+def test_no_steps_leave_the_first_states() -> None:
+    graph = Graph()
+    x, h = graph.input(graph.normal(0, 2, 5)), graph.input(graph.normal(1, 2, 12))
+    weights = [graph.weight(graph.normal(1, 36, n)) for n in (5, 12)]
+    for y, rank in zip(graph.node("GRU", x, *weights, "", "", h, outputs=2, hidden_size=12), (4, 3), strict=True):
+        graph.output(y, rank)
+    all_states, last = fw.compile(graph.model(), threads=1).run(None, graph.feeds)
+    assert all_states.shape == (0, 1, 2, 12)
+    np.testing.assert_array_equal(last, graph.feeds[h])  # onnxruntime gives zeros
 
 
 def test_only_the_last_state_is_wanted() -> None:

@@ -3,7 +3,7 @@
  *
  *   'L' path                                   load a library               -> handle
  *   'S' handle, name                           find a function              -> address
- *   'K' address, args, units, shares, scratch, blocks   run one kernel      -> the blocks as they are now
+ *   'K' address, args, units, turns, shares, scratch, blocks   run one kernel -> the blocks as they are now
  *   'V' address, count, 3 blocks               call f(r, x, y, count)       -> the blocks as they are now
  *   'P' runtime, words, weights, addresses     check and keep a program     -> program, or minus the fault
  *   'R' program, threads, inputs, sizes        run a program                -> the outputs
@@ -114,15 +114,17 @@ static void find(void) {
 
 static void run_kernel(void) {
     fw_kernel *kernel = (fw_kernel *)get_int();
-    int64_t count, *args = get_ints(&count), units = get_int(), shares = get_int();
+    int64_t count, *args = get_ints(&count), units = get_int(), turns = get_int(), shares = get_int();
     block scratch = new_block(pages(FW_KEPT_BYTES + get_int())); /* whole pages: kernels count on its alignment */
     int64_t number = get_int();
     block *blocks = calloc(number + 1, sizeof *blocks);
     void **pointers = calloc(number + 1, sizeof *pointers);
     for (int64_t i = 0; i < number; i++) blocks[i] = get_block(), pointers[i] = blocks[i].data;
-    for (int64_t share = 0; share < shares; share++) {
+    for (int64_t i = 0; i < turns * shares; i++) {
+        int64_t first = i / shares * units, share = i % shares;
+        int64_t lo = first + units * share / shares, hi = first + units * (share + 1) / shares;
         memset(scratch.data, 0, FW_KEPT_BYTES);
-        kernel(pointers, args, units * share / shares, units * (share + 1) / shares, scratch.data + FW_KEPT_BYTES);
+        kernel(pointers, args, lo, hi, scratch.data + FW_KEPT_BYTES);
     }
     for (int64_t i = 0; i < number; i++) put_block(blocks[i]);
     free_block(scratch);

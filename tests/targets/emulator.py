@@ -75,11 +75,18 @@ class Emulator:
         return self._ask("S", _int(handle), _text(symbol))
 
     def kernel(
-        self, address: int, arrays: Sequence[Array], args: Sequence[int], units: int, shares: int, scratch: int
+        self,
+        address: int,
+        arrays: Sequence[Array],
+        args: Sequence[int],
+        units: int,
+        turns: int,
+        shares: int,
+        scratch: int,
     ) -> None:
-        """Run one kernel in `shares`; the arrays become what it leaves in them."""
+        """Run one kernel in `turns` of `shares`; the arrays become what it leaves in them."""
         self._send(
-            "K", _int(address), _ints(args), _int(units), _int(shares), _int(scratch),
+            "K", _int(address), _ints(args), _int(units), _int(turns), _int(shares), _int(scratch),
             _int(len(arrays)), *map(_block, arrays),
         )  # fmt: skip
         for array in arrays:

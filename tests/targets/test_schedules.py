@@ -9,6 +9,7 @@ import ctypes
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ from fusewright.target.x86 import AVX2, AVX512, SSE2
 THREADS = 2
 EXPORTED = '__attribute__((visibility("default"))) void'
 ARGUMENTS = "(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch)"
-Kernel = Callable[[Sequence[Array], Sequence[int], int, int], None]  # arrays, arguments, units, bytes of scratch
+Kernel = Callable[[Sequence[Array], Sequence[int], int, int, int], None]  # arrays, arguments, units, turns, scratch
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,16 @@ class Native:
 
     address: int
 
-    def __call__(self, arrays: Sequence[Array], args: Sequence[int], units: int, scratch: int) -> None:
+    def __call__(self, arrays: Sequence[Array], args: Sequence[int], units: int, turns: int, scratch: int) -> None:
         memory = np.zeros(KEPT_BYTES + scratch + 64, np.uint8)
         start = memory.ctypes.data + -memory.ctypes.data % 64 + KEPT_BYTES
         pointers = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
         function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 2, ctypes.c_void_p)(self.address)
         numbers = (ctypes.c_int64 * len(args))(*args)
-        for t in range(THREADS):
+        for turn, t in product(range(turns), range(THREADS)):
+            lo, hi = (turn * units + units * part // THREADS for part in (t, t + 1))
             ctypes.memset(start - KEPT_BYTES, 0, KEPT_BYTES)
-            function(pointers, numbers, units * t // THREADS, units * (t + 1) // THREADS, start)
+            function(pointers, numbers, lo, hi, start)
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,10 @@ class Emulated:
     path: Path
     symbol: str
 
-    def __call__(self, arrays: Sequence[Array], args: Sequence[int], units: int, scratch: int) -> None:
+    def __call__(self, arrays: Sequence[Array], args: Sequence[int], units: int, turns: int, scratch: int) -> None:
         guest = emulator()
         address = guest.address_of(guest.load(self.path), self.symbol)
-        guest.kernel(address, arrays, args, units, THREADS, scratch)
+        guest.kernel(address, arrays, args, units, turns, THREADS, scratch)
 
 
 class Kernels:
@@ -87,7 +89,7 @@ class Kernels:
         def run(lowered: Lowered, arrays: Sequence[Array]) -> None:
             printed = print_kernel(lowered.kernel)
             scratch = max(lowered.scratch, lowered.kernel.scratch_bytes)
-            self._kernel(printed.symbol)(arrays, printed.args, lowered.units, scratch)
+            self._kernel(printed.symbol)(arrays, printed.args, lowered.units, lowered.turns, scratch)
 
         return self.cases[name].compute(self.lowered[name], run)
 

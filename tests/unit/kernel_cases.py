@@ -189,13 +189,19 @@ def poisoned(dtype: str, count: int) -> Array:
 
 
 def run_in_shares(lowered: Lowered, arrays: Sequence[Array], shares: int) -> None:
-    """Run the units in separate shares, each on its own copy of what is written, and put the results together."""
+    """Run all turns, each with its units in separate shares."""
+    for turn in range(lowered.turns):
+        run_turn(lowered, arrays, shares, turn * lowered.units)
+
+
+def run_turn(lowered: Lowered, arrays: Sequence[Array], shares: int, first: int) -> None:
+    """Run the units from `first` on, each share on its own copy of what is written, and put the results together."""
     buffers = lowered.kernel.buffers
     before = [a.copy() for a in arrays]
     written = [np.zeros(a.shape, bool) for a in arrays]
     for t in range(shares):
         own = [a.copy() if b.role == "out" else a for a, b in zip(before, buffers, strict=True)]
-        lo, hi = lowered.units * t // shares, lowered.units * (t + 1) // shares
+        lo, hi = first + lowered.units * t // shares, first + lowered.units * (t + 1) // shares
         interpret(
             lowered.kernel, dict(zip(buffers, own, strict=True)), lowered.units, lo, hi, scratch_bytes=lowered.scratch,
             functions=functions(lowered.kernel.lanes),

@@ -321,6 +321,9 @@ def regions() -> Case:
 OTHERS: dict[str, Callable[[], Case]] = {
     **{f"{op_type.lower()}_{n}": partial(recurrent, op_type, n, 3) for op_type in GATES for n in (24, 96)},
     "lstm_of_one": partial(recurrent, "LSTM", 64, 1, "forward"),
+    "lstm_in_turns": partial(recurrent, "LSTM", 165, 1, "forward"),
+    "gru_in_turns": partial(recurrent, "GRU", 192, 1, "reverse"),
+    "lstm_of_many": partial(recurrent, "LSTM", 40, 12, "forward"),
     "gru_linear_before_reset": partial(recurrent, "GRU", 48, 2, "reverse", linear_before_reset=1),
     "top_along": partial(top, 1),
     "top_across": partial(top, 0),

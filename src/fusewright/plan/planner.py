@@ -344,9 +344,9 @@ class Planner:
             refs = tuple(Ref(r.space, r.offset + extra, r.index) for r, extra in places)
             scratch = max(lowered.scratch, lowered.kernel.scratch_bytes)
             dense, moved = group.kind in DENSE, self.moved(lowered)
-            cycles = call_cycles(self.target, lowered.flop, sum(moved.values()), dense)
+            cycles = call_cycles(self.target, lowered.flop // lowered.turns, sum(moved.values()), dense)
             shares = shares_of(cycles, min(self.threads, lowered.max_shares), lowered.units)
-            calls.append(Call(number, refs, printed.args, lowered.units, shares, scratch))
+            calls.append(Call(number, refs, printed.args, lowered.units, shares, scratch, lowered.turns))
             notes.append(self.note(group, lowered, printed.symbol, moved, scratch, shares, choices))
         program = Program(
             inputs=tuple(port(v) for v in self.model.graph.inputs)

@@ -28,8 +28,9 @@ class Ref:
 class Call:
     """One kernel call: which kernel, its buffers and integers, and how its units are shared out.
 
-    Thread t of `shares` runs units `[units*t//shares, units*(t+1)//shares)`; `shares` <= threads.
-    `scratch` is in bytes per thread.
+    Each thread of `shares` begins with as many units as the others; `shares` <= threads. The call is made in `turns`,
+    each when all threads have ended the one before: turn t has the units `[units*t, units*(t+1))`. `scratch` is in
+    bytes per thread.
     """
 
     kernel: int
@@ -38,6 +39,7 @@ class Call:
     units: int
     shares: int
     scratch: int
+    turns: int = 1
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ _WHY = {
     4: "a buffer lies outside the arena, the weights, the inputs or the outputs",
     5: "its list of caller's arrays is wrong",
     6: "its calls end in the wrong place",
-    7: "a call has no kernel, negative units, or more shares than threads",
+    7: "a call has no kernel, negative units or turns, or more shares than threads",
     8: "a call's buffers are not in order",
 }
 
@@ -51,7 +51,7 @@ def encode(program: Program) -> array[int]:
             if ref.space in (Space.INPUT, Space.OUTPUT):
                 patches.append(number)
             number += 1
-        calls += (call.kernel, call.units, call.shares, first, len(call.refs), len(call.args), *call.args)
+        calls += (call.kernel, call.units, call.turns, call.shares, first, len(call.refs), len(call.args), *call.args)
     header = [
         *(MAGIC, ABI, HEADER_WORDS + len(slots) + len(patches) + len(calls), len(program.kernels)),
         *(len(program.calls), len(program.inputs), len(program.outputs), number, len(patches)),

@@ -19,7 +19,7 @@ def program_to_json(program: Program) -> dict[str, Any]:
         "calls": [
             [
                 call.kernel, [[int(ref.space), ref.offset, ref.index] for ref in call.refs], list(call.args),
-                call.units, call.shares, call.scratch,
+                call.units, call.shares, call.scratch, call.turns,
             ]
             for call in program.calls
         ],
@@ -59,7 +59,7 @@ def _port_from_json(data: Any) -> Port:
 
 
 def _call_from_json(data: Any) -> Call:
-    kernel, refs, args, units, shares, scratch = data
+    kernel, refs, args, units, shares, scratch, turns = data
     return Call(
         kernel=_number(kernel),
         refs=tuple(Ref(Space(space), _number(offset), _number(index)) for space, offset, index in refs),
@@ -67,6 +67,7 @@ def _call_from_json(data: Any) -> Call:
         units=_number(units),
         shares=_number(shares),
         scratch=_number(scratch),
+        turns=_number(turns),
     )
 
 

@@ -15,7 +15,7 @@ from fusewright.runtime.build import library_path, runtime_units
 from fusewright.runtime.loader import open_library
 from fusewright.target import host
 
-ABI = 3  # FW_ABI of csrc/fw_runtime.h
+ABI = 4  # FW_ABI of csrc/fw_runtime.h
 
 _pointer = ctypes.c_void_p
 _int64 = ctypes.c_int64

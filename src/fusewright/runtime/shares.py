@@ -52,7 +52,7 @@ class ShareClock:
         self._real = (ctypes.c_void_p * len(program.calls))(*(kernels[c.kernel] for c in program.calls))
         slots = [number for number, call in enumerate(program.calls) for _ in call.refs]
         self._call_of_slot = (ctypes.c_int64 * len(slots))(*slots)
-        parts = sum(min(c.units, PARTS * c.shares) for c in program.calls)
+        parts = sum(min(c.units, PARTS * c.shares) * c.turns for c in program.calls)
         self._shares = np.zeros((parts, 4), np.int64)
 
     def time(self, table: int, run: Callable[[], None]) -> list[Share]:

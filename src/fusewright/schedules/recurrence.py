@@ -1,19 +1,24 @@
-"""The kernel that walks the steps of an LSTM, GRU or RNN, with the state in scratch and hidden units in vectors."""
+"""One step of an LSTM, GRU or RNN in C: hidden units in vectors, some rows of the batch at a time.
+
+Who takes which step of which rows when is told by two kinds of kernel (`recurrent_walks.py`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fusewright.graph.group import dtype_of, shape_of
-from fusewright.kernel.expr import Buffer, Expr, Load, Op, arg, cast, const, index, maximum, minimum
+from fusewright.kernel.expr import Buffer, Expr, Load, Op, arg, const, index, minimum
 from fusewright.kernel.tensor import Index, Source
 from fusewright.kernel.vectorize import LANE, Vectorizer
 from fusewright.ops.opdef import Site
 from fusewright.schedules.cells import Activation, Unit, gru_gates, gru_state, lstm, rnn
 from fusewright.schedules.task import Lowered, Operand, Task, Temp
 
-BATCH_ROWS = {32: 4, 16: 2}  # rows that share the loads of the weights, by vector registers
+MOST_ROWS = {32: 8, 16: 6}  # of the batch that share the loads of the weights, by vector registers
+FEWEST_SUMS = 8  # that are under way at once: two multiply-adds a cycle, each of which takes four
 
 
 @dataclass(frozen=True)
@@ -33,12 +38,34 @@ class Shape:
         return (self.batch, self.steps) if self.batch_first else (self.steps, self.batch)
 
 
+@dataclass(frozen=True)
+class Step:
+    """A step of a block of rows: the time t of the input that it reads, where it reads and writes the states."""
+
+    direction: Expr
+    block: Expr
+    t: Expr
+    now: Expr
+    following: Expr
+
+
+def resets_first(site: Site) -> bool:
+    """Whether what a GRU's product of the candidates reads is computed from all hidden units' gates."""
+    return site.op_type == "GRU" and not site.get("linear_before_reset", 0)
+
+
+Body = Callable[[Expr, Expr | None], None]  # of a vector: its first hidden unit, active lanes unless all are
+Cell = Callable[[Expr, Expr, Unit], None]  # of a vector of row m: m, its batch index, what it sees
+
+
 @dataclass(eq=False)
-class Recurrence:
-    """The kernel of `directions`, which have the same activations.
+class Recurrence(ABC):
+    """The kernel of `directions`, which have the same activations, for blocks of `rows` of the batch.
 
     `parts` holds the input's part of the gates [direction, row, row, gate * hidden]; `weights` the state's
     [direction * gate][vector of hidden units][k][lane].
+
+    The state is kept twice: a step reads the one and writes the other.
     """
 
     task: Task
@@ -49,8 +76,12 @@ class Recurrence:
     outer: Activation
     parts: Temp
     weights: Operand
+    rows: int
     inputs: dict[str, Source] = field(default_factory=dict)
     outputs: dict[int, tuple[Buffer, Source]] = field(default_factory=dict)
+    state: Buffer = field(init=False)
+    second: Buffer = field(init=False)  # the cell of an LSTM, z and r * h of a GRU
+    through: Buffer = field(init=False)  # by which sums of several rows go
 
     def __post_init__(self) -> None:
         node, shape, task = self.task.group.anchor, self.shape, self.task
@@ -60,12 +91,13 @@ class Recurrence:
         self.dtype = dtype_of(value)
         self.op_type = node.op_type
         self.kernel = task.kernel(node.op_type.lower())
-        most = BATCH_ROWS[32 if task.target.vector_registers >= 32 else 16]
-        # rows of different length, or of a number that is not known, go one by one
-        alone = task.open_extents or (len(node.inputs) > 4 and node.inputs[4] is not None)
-        self.rows = 1 if alone else min(most, shape.batch)
+        self.blocks = -(-shape.batch // self.rows)
         self.padded = -(-shape.hidden // self.kernel.lanes) * self.kernel.lanes
         self.size = self.rows * self.padded
+        self.place: Expr = index(0)  # where the states of these rows begin
+        # gates whose sums of all rows fit the registers beside a vector of weights for each, an element, and one that
+        # is free: with all sixteen taken, four rows of three gates reached 60 % of the peak, in two parts 78 %
+        self.together = max(1, (task.target.vector_registers - 2) // (self.rows + 1))
 
     def lower(self) -> Lowered:
         task, shape, kernel, node = self.task, self.shape, self.kernel, self.task.group.anchor
@@ -83,51 +115,45 @@ class Recurrence:
             if output in task.group.outputs:
                 self.outputs[i] = task.bind_output(kernel, output)
                 operands.append(output)
-        self.state = kernel.scratch(self.dtype, 2 * self.size, "h")
-        self.second = kernel.scratch(self.dtype, 2 * self.size, "c")  # the cell of an LSTM, z and r * h of a GRU
-        units = self.run()
+        self.keep(operands)
+        if self.rows > 1:
+            self.through = kernel.scratch(self.dtype, self.rows * shape.gates * kernel.lanes, "sums")
+        units, turns = self.emit()
         flop = 2 * len(self.directions) * shape.steps * shape.batch * shape.gates * shape.hidden**2
-        return Lowered(kernel, operands, units, flop=flop)
+        return Lowered(kernel, operands, units, flop=flop, turns=turns)
+
+    @abstractmethod
+    def keep(self, operands: list[Operand]) -> None:
+        """Make the buffers `state` and `second`; where they are memory of the call, operands too."""
+
+    @abstractmethod
+    def emit(self) -> tuple[int, int]:
+        """The statements; returns units and turns."""
+
+    @abstractmethod
+    def each_vector(self, body: Body) -> None:
+        """`body` of all vectors of hidden units that are this place's to make."""
+
+    @abstractmethod
+    def in_order(self, first: Body, second: Body) -> None:
+        """`second` reads what `first` makes of all hidden units."""
+
+    @abstractmethod
+    def write(self, step: Step, m: Expr, b: Expr, j: Expr, count: Expr | None, h: Expr) -> None:
+        """A vector of row m's new state, batch index b; the second state has its new value."""
 
     def ext(self, value: int) -> Expr:
         return arg(value) if self.task.open_extents else index(value)
 
-    def run(self) -> int:
-        kernel = self.kernel
-        blocks = -(-self.shape.batch // self.rows)
-        with kernel.loop(kernel.hi, "u", start=kernel.lo) as u:
-            direction: Expr = index(self.directions[0])
-            block = u
-            if len(self.directions) > 1:
-                direction, block = kernel.let(u // self.ext(blocks), "d"), kernel.let(u % self.ext(blocks), "block")
-            self.walk(direction, [self.batch_index(block, m, blocks) for m in range(self.rows)])
-        return blocks * len(self.directions)
-
-    def batch_index(self, block: Expr, m: int, blocks: int) -> Expr:
-        """The batch index of row m; rows behind the last repeat it."""
-        row = block * self.rows + m
-        if blocks * self.rows != self.shape.batch:
-            row = minimum(row, self.shape.batch - 1)
-        return self.kernel.let(row, f"b{m}")
+    def each_row(self, block: Expr, body: Callable[[Expr, Expr], None]) -> None:
+        """`body(m, batch index)` of the rows of a block; those behind the last repeat it."""
+        with self.kernel.loop(self.rows, "m") as m:
+            row = block * self.rows + m
+            if self.blocks * self.rows != self.shape.batch:
+                row = minimum(row, self.shape.batch - 1)
+            body(m, self.kernel.let(row, "b"))
 
     # -- steps ------------------------------------------------------------------------------------------------
-    def walk(self, direction: Expr, batch: list[Expr]) -> None:
-        kernel = self.kernel
-        steps = self.ext(self.shape.steps)
-        length = steps
-        if "lengths" in self.inputs:
-            given = cast(self.inputs["lengths"].at((batch[0],)), "i64")
-            length = kernel.let(maximum(minimum(given, steps), 0), "length")
-        self.start(direction, batch)
-        with kernel.loop(length, "step") as step:
-            now = kernel.let((step % 2) * self.size, "now")
-            following = kernel.let(index(self.size) - now, "next")
-            self.step(direction, batch, self.time(direction, step, length), now, following)
-        self.finish(direction, batch, kernel.let((length % 2) * self.size, "last"))
-        if "lengths" in self.inputs and 0 in self.outputs:
-            with kernel.loop(steps, "t", start=length) as t:
-                self.each_vector(lambda j, n: self.put(0, self.place_y(t, direction, batch[0]), j, n, self.zero()))
-
     def time(self, direction: Expr, step: Expr, length: Expr) -> Expr:
         backward = length - 1 - step
         if self.site.get("direction", "forward") == "reverse":
@@ -137,141 +163,168 @@ class Recurrence:
         forward = Op("bool", False, "eq", (direction, index(0)))
         return self.kernel.let(Op("i64", False, "select", (forward, step, backward)), "t")
 
-    def each_vector(self, body: Callable[[Expr, Expr | None], None]) -> None:
-        """`body(first hidden unit, active lanes of a last partial vector or None)`."""
-        lanes, hidden = self.kernel.lanes, self.shape.hidden
-        whole = hidden // lanes * lanes
-        if whole:
-            with self.kernel.loop(whole, "j", step=lanes) as j:
-                body(j, None)
-        if hidden > whole:
-            body(index(whole), index(hidden - whole))
+    def begin(self, direction: Expr, block: Expr, j: Expr, count: Expr | None) -> None:
+        """A vector of the first states."""
 
-    def start(self, direction: Expr, batch: list[Expr]) -> None:
-        def body(j: Expr, count: Expr | None) -> None:
-            for m, b in enumerate(batch):
-                at = j + m * self.padded
-                self.kernel.store(self.state, at, self.get("h0", self.place_h(direction, b), j, count) or self.zero())
-                if self.op_type == "LSTM":
-                    value = self.get("c0", self.place_h(direction, b), j, count) or self.zero()
-                    self.kernel.store(self.second, at, value)
+        def body(m: Expr, b: Expr) -> None:
+            place = self.place_h(direction, b)
+            self.kernel.store(self.state, self.at(m, j), self.get("h0", place, j, count) or self.zero())
+            if self.op_type == "LSTM":
+                self.kernel.store(self.second, self.at(m, j), self.get("c0", place, j, count) or self.zero())
 
-        self.each_vector(body)
+        self.each_row(block, body)
 
-    def finish(self, direction: Expr, batch: list[Expr], last: Expr) -> None:
-        def body(j: Expr, count: Expr | None) -> None:
-            for m, b in enumerate(batch):
-                place = self.place_h(direction, b)
-                self.put(1, place, j, count, self.vector(self.state, last + j + m * self.padded))
-                self.put(2, place, j, count, self.vector(self.second, j + m * self.padded))
+    def end(self, direction: Expr, m: Expr, b: Expr, j: Expr, count: Expr | None, h: Expr) -> None:
+        """A vector of row m's last states, as results."""
+        self.put(1, self.place_h(direction, b), j, count, h)
+        self.put(2, self.place_h(direction, b), j, count, self.vector(self.second, self.at(m, j)))
 
-        self.each_vector(body)
+    def at(self, m: Expr, j: Expr) -> Expr:
+        """Where row m's state of hidden unit j lies, of the first of two."""
+        return self.place + j + m * self.padded
 
-    def step(self, direction: Expr, batch: list[Expr], t: Expr, now: Expr, following: Expr) -> None:
-        kernel = self.kernel
-        outer_rows, inner_rows = self.shape.rows()
-        rows = []
-        for m, b in enumerate(batch):
-            first, second = (b, t) if self.shape.batch_first else (t, b)
-            place = (direction * self.ext(outer_rows) + first) * self.ext(inner_rows) + second
-            rows.append(kernel.let(place * (self.shape.gates * self.shape.hidden), f"x{m}"))
-        reset_later = bool(self.site.get("linear_before_reset", 0))
+    def step(self, direction: Expr, block: Expr, number: Expr, length: Expr) -> None:
+        kernel, gates = self.kernel, self.shape.gates
+        now, following = self.turned(number)
+        step = Step(direction, block, self.time(direction, number, length), now, following)
 
-        def units(j: Expr, count: Expr | None, gates: Sequence[int], state: Buffer, base: Expr) -> list[Unit]:
+        def units(j: Expr, count: Expr | None, gates: Sequence[int], state: Buffer, base: Expr, body: Cell) -> None:
             sums = self.products(direction, j, gates, state, base)
-            return [self.unit(direction, rows[m], now, m, j, count, gates, sums[m]) for m in range(self.rows)]
+
+            def row(m: Expr, b: Expr) -> None:
+                body(m, b, self.unit(step, m, b, j, count, {g: total(m) for g, total in sums.items()}))
+
+            self.each_row(block, row)
 
         def body(j: Expr, count: Expr | None) -> None:
-            found = units(j, count, range(self.shape.gates), self.state, now)
-            for m, u in enumerate(found):
+            def cell(m: Expr, b: Expr, u: Unit) -> None:
                 if self.op_type == "LSTM":
                     coupled = bool(self.site.get("input_forget", 0))
-                    h, cell = lstm(u, self.activations, self.outer, coupled)
-                    kernel.store(self.second, j + m * self.padded, cell)
+                    h, new = lstm(u, self.activations, self.outer, coupled)
+                    kernel.store(self.second, self.at(m, j), new)
                 elif self.op_type == "GRU":
-                    z, r = gru_gates(u, self.activations)
-                    h = gru_state(u, self.activations, z, r)
+                    h = gru_state(u, self.activations, *gru_gates(u, self.activations))
                 else:
                     h = rnn(u, self.activations)
-                write(m, j, count, h)
+                self.write(step, m, b, j, count, h)
 
-        def write(m: int, j: Expr, count: Expr | None, h: Expr) -> None:
-            kernel.store(self.state, following + j + m * self.padded, h)
-            self.put(0, self.place_y(t, direction, batch[m]), j, count, h)
+            units(j, count, range(gates), self.state, step.now, cell)
 
-        def gates(j: Expr, count: Expr | None) -> None:
-            for m, u in enumerate(units(j, count, (0, 1), self.state, now)):
+        def resets(j: Expr, count: Expr | None) -> None:
+            def cell(m: Expr, b: Expr, u: Unit) -> None:
                 z, r = gru_gates(u, self.activations)
-                kernel.store(self.second, j + m * self.padded, z)
-                kernel.store(self.second, j + (self.size + m * self.padded), kernel.let(r * u.state, "rh"))
+                kernel.store(self.second, self.at(m, j), z)
+                kernel.store(self.second, self.at(m, j) + self.size, kernel.let(r * u.state, "rh"))
+
+            units(j, count, (0, 1), self.state, step.now, cell)
 
         def candidates(j: Expr, count: Expr | None) -> None:
-            for m, u in enumerate(units(j, count, (2,), self.second, index(self.size))):
-                z = self.vector(self.second, j + m * self.padded)
-                write(m, j, count, gru_state(u, self.activations, kernel.let(z, "z"), None))
+            def cell(m: Expr, b: Expr, u: Unit) -> None:
+                z = kernel.let(self.vector(self.second, self.at(m, j)), "z")
+                self.write(step, m, b, j, count, gru_state(u, self.activations, z, None))
 
-        if self.op_type == "GRU" and not reset_later:
-            self.each_vector(gates)
-            self.each_vector(candidates)
+            units(j, count, (2,), self.second, self.place + self.size, cell)
+
+        if resets_first(self.site):
+            self.in_order(resets, candidates)
         else:
             self.each_vector(body)
 
+    @property
+    def has_last(self) -> bool:
+        """Whether the last states are results."""
+        return bool(self.outputs.keys() & {1, 2})
+
+    def turned(self, number: Expr) -> tuple[Expr, Expr]:
+        """Where step `number` reads the states, and where it writes them."""
+        now = self.kernel.let((number % 2) * self.size, "now")
+        following = self.kernel.let(self.place + self.size - now, "next")
+        return self.kernel.let(self.place + now, "now"), following
+
     def unit(
         self,
-        direction: Expr,
-        x: Expr,
-        now: Expr,
-        m: int,
+        step: Step,
+        m: Expr,
+        b: Expr,
         j: Expr,
         count: Expr | None,
-        gates: Sequence[int],
-        sums: list[Expr],
+        sums: Mapping[int, Expr],
     ) -> Unit:
-        """What the cell of row m sees; `x` is where the row's gates start among the input's parts."""
+        """What the cell of row m sees, whose batch index is b; `sums` are the gates' products with the state."""
         hidden, kernel = self.shape.hidden, self.kernel
+        outer_rows, inner_rows = self.shape.rows()
+        first, second = (b, step.t) if self.shape.batch_first else (step.t, b)
+        place = (step.direction * self.ext(outer_rows) + first) * self.ext(inner_rows) + second
+        x = kernel.let(place * (self.shape.gates * hidden), "x")
 
         def x_part(g: int) -> Expr:
             part: Expr = Load(self.dtype, True, self.x_parts, x + j + g * hidden, count)
-            bias = self.get("bias", (direction,), j + g * hidden, count)
+            bias = self.get("bias", (step.direction,), j + g * hidden, count)
             return part if bias is None else part + bias
 
         def h_part(g: int) -> Expr:
-            bias = self.get("bias", (direction,), j + (self.shape.gates + g) * hidden, count)
-            total = sums[list(gates).index(g)]
-            return total if bias is None else total + bias
+            bias = self.get("bias", (step.direction,), j + (self.shape.gates + g) * hidden, count)
+            return sums[g] if bias is None else sums[g] + bias
 
         def peephole(p: int) -> Expr:
-            value = self.get("peepholes", (direction,), j + p * hidden, count)
+            value = self.get("peepholes", (step.direction,), j + p * hidden, count)
             return self.zero() if value is None else value
 
-        old = kernel.let(self.vector(self.state, now + j + m * self.padded), "old")
-        cell = kernel.let(self.vector(self.second, j + m * self.padded), "old_cell") if self.op_type == "LSTM" else None
+        old = kernel.let(self.vector(self.state, step.now + j + m * self.padded), "old")
+        cell: Expr | None = None
+        if self.op_type == "LSTM":
+            cell = kernel.let(self.vector(self.second, self.at(m, j)), "old_cell")
         return Unit(x_part, h_part, old, cell, peephole if "peepholes" in self.inputs else None, kernel.let)
 
-    def products(self, direction: Expr, j: Expr, gates: Sequence[int], state: Buffer, base: Expr) -> list[list[Expr]]:
-        """For each row, for each of `gates`, the state times the weights of a vector of hidden units."""
+    def products(
+        self, direction: Expr, j: Expr, gates: Sequence[int], state: Buffer, base: Expr
+    ) -> dict[int, Callable[[Expr], Expr]]:
+        """For each of `gates` and row m, the state times the weights of a vector of hidden units. The sums of several
+        rows go through scratch."""
+        found: dict[int, Callable[[Expr], Expr]] = {}
+        parts = -(-len(gates) // self.together)
+        for i in range(parts):
+            some = gates[len(gates) * i // parts : len(gates) * (i + 1) // parts]
+            sums = self.sums(direction, j, some, state, base)
+            found |= {g: self.kept(g, totals) for g, totals in zip(some, sums, strict=True)}
+        return found
+
+    def kept(self, gate: int, totals: Sequence[Expr]) -> Callable[[Expr], Expr]:
+        """How the sum of a gate is read for row m."""
+        if len(totals) == 1:
+            return lambda m: totals[0]
+        lanes = self.kernel.lanes
+        for m, total in enumerate(totals):
+            self.kernel.store(self.through, index((gate * self.rows + m) * lanes), total)
+        return lambda m: self.vector(self.through, (m + gate * self.rows) * lanes)
+
+    def sums(self, direction: Expr, j: Expr, gates: Sequence[int], state: Buffer, base: Expr) -> list[list[Expr]]:
+        """The sums of `gates`, each of all rows."""
         kernel, hidden, lanes = self.kernel, self.shape.hidden, self.kernel.lanes
-        chains = 2 if self.rows == 1 and hidden > 1 else 1  # else each multiply-add waits for the one before
+        few = self.rows * len(gates) < FEWEST_SUMS
+        chains = 2 if few and (2 * self.rows + 1) * len(gates) + 2 <= self.task.target.vector_registers else 1
         starts = [
             kernel.let((direction * self.shape.gates + g) * (self.padded * hidden) + j * hidden, "r0") for g in gates
         ]
-        sums = [[[kernel.mutable(self.zero(), "s") for _ in range(chains)] for _ in gates] for _ in range(self.rows)]
+        sums = [[[kernel.mutable(self.zero(), "s") for _ in range(chains)] for _ in range(self.rows)] for _ in gates]
 
         def add(k: Expr, chain: int) -> None:
             weights = [kernel.let(self.vector(self.r, start + k * lanes), "w") for start in starts]
             for m in range(self.rows):
                 one = Load(self.dtype, False, state, base + (k + m * self.padded))
                 value = kernel.let(Op(self.dtype, True, "splat", (one,)), "v")
-                for weight, total in zip(weights, sums[m], strict=True):
-                    kernel.assign(total[chain], Op(self.dtype, True, "fma", (value, weight, total[chain])))
+                for weight, rows in zip(weights, sums, strict=True):
+                    total = rows[m][chain]
+                    kernel.assign(total, Op(self.dtype, True, "fma", (value, weight, total)))
 
-        whole = hidden // chains * chains
-        with kernel.loop(whole, "k", step=chains) as k:
-            for chain in range(chains):
-                add(k + chain, chain)
+        whole = hidden // 2 * 2
+        if whole:
+            with kernel.loop(whole, "k", step=2) as k:
+                add(k, 0)
+                add(k + 1, chains - 1)
         if hidden > whole:
             add(index(whole), 0)
-        return [[kernel.let(total[0] + total[1], "s") if chains == 2 else total[0] for total in row] for row in sums]
+        return [[kernel.let(s[0] + s[1], "s") if chains == 2 else s[0] for s in rows] for rows in sums]
 
     # -- memory -----------------------------------------------------------------------------------------------
     def place_h(self, direction: Expr, b: Expr) -> Index:

@@ -1,7 +1,7 @@
 """LSTM, GRU, RNN -> the input's part of all steps as one product, then a kernel that walks the steps.
 
-A unit of the second kernel is some rows of the batch in one direction: its state stays in the thread's scratch, and
-each vector of hidden units is computed from the products with the state and the cell's equations at once.
+In the second kernel each vector of hidden units is computed from the products with the state and the cell's equations
+at once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from fusewright.schedules.contract import NO_LOOP, copied, packed_matrix
 from fusewright.schedules.normal_form import Loop, Product
 from fusewright.schedules.pack import emit_pack, pack_matrix
 from fusewright.schedules.product import emit_product
-from fusewright.schedules.recurrence import Recurrence, Shape
+from fusewright.schedules.recurrence import Shape
+from fusewright.schedules.recurrent_walks import kind_of
 from fusewright.schedules.task import Lowered, Operand, Pack, Task, Temp
 from fusewright.schedules.tile import choose_tile
 
@@ -37,17 +38,20 @@ def lower_recurrent(task: Task) -> list[Lowered]:
         steps, batch, features, shape_of(r)[2], GATES[node.op_type], directions_of(site), batch_first
     )  # fmt: skip
     parts = Temp(elements((shape.directions, steps, batch, shape.gates * shape.hidden)) * SIZES[dtype_of(x)])
-    lowered = project(task, x, w, shape, parts)
-    weights, before = packed_state_weights(task, r, shape)
-    lowered += before
+    lowered = project(task, x, w, shape, parts) if steps else []
     keys = activation_keys(site)
     # one kernel for both directions, so that two threads walk them at once, unless their activations differ
-    for directions in [[0, 1]] if len(keys) == 2 and keys[0] == keys[1] else [[d] for d in range(len(keys))]:
+    walks = [[0, 1]] if len(keys) == 2 and keys[0] == keys[1] else [[d] for d in range(len(keys))]
+    kind, rows = kind_of(task, shape, len(walks[0]), len(node.inputs) <= 4 or node.inputs[4] is None)
+    weights, before = packed_state_weights(task, r, shape)
+    lowered += before
+    for directions in walks:
         part = Task(task.group, task.target, task.strides_of, task.array_of, task.open_extents, task.threads)
         clip = float(site.get("clip")) if site.get("clip") else None
         activations = [make_activation(k, clip) for k in keys[directions[0]]]
         outer = make_activation(keys[directions[0]][-1], None)
-        lowered.append(Recurrence(part, site, shape, directions, activations, outer, parts, weights).lower())
+        made = kind(part, site, shape, directions, activations, outer, parts, weights, rows)
+        lowered.append(made.lower())
     return lowered
 
 

@@ -59,7 +59,8 @@ class Lowered:
 
     `units` are independent; `flop` and `bytes` estimate the work, by which the plan shares it out; `max_shares` limits
     that. `in_place` lists the operands of which each element is read just before the element at the same place is
-    written, and never again: the result may take over their memory.
+    written, and never again: the result may take over their memory. The call is made in `turns`, one after the other,
+    turn t with the units [units * t, units * (t + 1)).
     """
 
     kernel: Kernel
@@ -69,6 +70,7 @@ class Lowered:
     scratch: int = 0
     max_shares: int = 1 << 30
     in_place: tuple[int, ...] = ()
+    turns: int = 1
 
 
 @dataclass(eq=False)

@@ -43,7 +43,14 @@ void wait(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratc
         c[u] = u || c[n[0] / 2 - 1] ? 1 : -1;
     }
 }"""
-SOURCES = {"shift": SHIFT, "fold": FOLD, "keep": KEEP, "wait": WAIT}
+# Each unit adds up two of what the turn before made, so a thread that begins a turn too early adds old values.
+TURN = """void turn(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
+    const int64_t units = n[0], turn = lo / units, first = turn * units;
+    const uint64_t *a = (const uint64_t *)p[turn == 0 ? 0 : 1] + (turn ? turn % 2 * units : 0);
+    uint64_t *c = turn == n[1] - 1 ? p[2] : (uint64_t *)p[1] + (turn + 1) % 2 * units;
+    for (int64_t u = lo - first; u < hi - first; u++) c[u] = a[u] + a[(u + units / 2) % units] * (turn + 2);
+}"""
+SOURCES = {"shift": SHIFT, "fold": FOLD, "keep": KEEP, "wait": WAIT, "turn": TURN}
 
 UNITS = 96
 FOLDED = 50  # elements of scratch that `fold` uses
@@ -82,6 +89,15 @@ def waiting(threads: int) -> Program:
     """One call, whose first unit waits for others."""
     call = Call(0, (Ref(Space.OUTPUT, 0, 0),), (UNITS,), UNITS, threads, 0)
     return Program((), (Port("y", "int64", (UNITS,)),), ("wait",), (call,), 0, 0, threads)
+
+
+def turning(turns: int, threads: int) -> Program:
+    """x -> one call of `turn` in many turns -> y."""
+    size = UNITS * 8
+    refs = (Ref(Space.INPUT, 0, 0), Ref(Space.ARENA, 0), Ref(Space.OUTPUT, 0, 0))
+    call = Call(0, refs, (UNITS, turns), UNITS, threads, 0, turns)
+    ports = (Port("x", "int64", (UNITS,)),), (Port("y", "int64", (UNITS,)),)
+    return Program(*ports, ("turn",), (call,), 2 * size, 0, threads)
 
 
 def chain_result(x: np.ndarray, weights: np.ndarray, steps: int) -> np.ndarray:

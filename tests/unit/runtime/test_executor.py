@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from runtime_processes import Start
-from runtime_programs import SOURCES, UNITS, aligned, chain, chain_result, keeping, waiting
+from runtime_programs import SOURCES, UNITS, aligned, chain, chain_result, keeping, turning, waiting
 
 from fusewright.errors import InternalError, UserError
 from fusewright.plan.program import Call, Port, Program, Ref, Space
@@ -74,6 +74,26 @@ def test_what_is_kept_lasts_for_a_call_of_a_thread(threads: int) -> None:
         y = np.zeros_like(x)
         runner.run([x], [y])
         np.testing.assert_array_equal(y, wanted)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_a_turn_begins_when_the_one_before_is_done(threads: int) -> None:
+    turns = 300
+    runner = executor(turning(turns, threads), threads)
+    x = np.random.default_rng(4).integers(-(10**6), 10**6, UNITS)
+    wanted = x
+    with np.errstate(over="ignore"):
+        for turn in range(turns):
+            wanted = wanted + np.roll(wanted, UNITS // 2) * (turn + 2)
+    for _ in range(20):
+        y = np.zeros_like(x)
+        runner.run([x], [y])
+        np.testing.assert_array_equal(y, wanted)
+    y[:] = 0
+    shares = runner.profile_shares([x], [y])
+    np.testing.assert_array_equal(y, wanted)
+    assert len(shares) >= turns and {s.call for s in shares} == {0}
+    assert len(runner.profile([x], [y])) == 1
 
 
 @pytest.mark.parametrize("threads", [2, 3])
@@ -221,6 +241,8 @@ def test_what_does_not_fit_is_refused() -> None:
         ({"refs": (Ref(Space.ARENA, -8), Ref(Space.ARENA, 0))}, "outside"),
         ({"kernel": 2}, "no kernel"),
         ({"units": -1}, "negative"),
+        ({"turns": 0}, "turns"),
+        ({"turns": 1 << 45}, "turns"),
         ({"shares": 0}, "shares"),
         ({"shares": 3}, "shares"),
     ],

@@ -11,6 +11,7 @@ typedef struct fw_job {
     fw_kernel *kernel;
     void *const *pointers;
     const int64_t *args;
+    int64_t first; /* unit */
     int64_t units;
     int64_t shares;
     char *scratch; /* of thread 0, behind what it keeps */
@@ -22,8 +23,10 @@ static inline void fw_job_begin(const fw_job *job, int64_t thread) {
     memset(job->scratch + job->scratch_bytes * thread - FW_KEPT_BYTES, 0, FW_KEPT_BYTES);
 }
 
+/* Units [lo, hi) of the job, counted from its first. */
 static inline void fw_job_part(const fw_job *job, int64_t lo, int64_t hi, int64_t thread) {
-    if (lo < hi) job->kernel(job->pointers, job->args, lo, hi, job->scratch + job->scratch_bytes * thread);
+    char *scratch = job->scratch + job->scratch_bytes * thread;
+    if (lo < hi) job->kernel(job->pointers, job->args, job->first + lo, job->first + hi, scratch);
 }
 
 /* Whether this caller now owns the pool; it must leave it. Never waits. */

@@ -10,7 +10,7 @@ enum {
     W_MAGIC, W_ABI, W_COUNT, W_KERNELS, W_CALLS, W_INPUTS, W_OUTPUTS, W_SLOTS, W_PATCHES,
     W_ARENA, W_SCRATCH, W_THREADS,
 };
-enum { C_KERNEL, C_UNITS, C_SHARES, C_FIRST_SLOT, C_SLOTS, C_ARGS };
+enum { C_KERNEL, C_UNITS, C_TURNS, C_SHARES, C_FIRST_SLOT, C_SLOTS, C_ARGS };
 enum { S_SPACE, S_INDEX, S_OFFSET, SLOT_WORDS };
 
 #define LIMIT (INT64_C(1) << 46) /* of any size or count: sums and products below cannot overflow */
@@ -45,7 +45,7 @@ static int64_t check_patches(const int64_t *words) {
     return next == words[W_PATCHES] ? 0 : 5;
 }
 
-/* 6: calls that end elsewhere than the words. 7: a call of no kernel, of no units or of too many shares.
+/* 6: calls that end elsewhere than the words. 7: a call of no kernel, of absurd units or turns, or of too many shares.
  * 8: a call's slots do not follow the last call's. */
 static int64_t check_calls(const int64_t *words, int64_t count) {
     const int64_t *call = calls_of(words), *end = words + count;
@@ -54,6 +54,7 @@ static int64_t check_calls(const int64_t *words, int64_t count) {
         if (end - call < FW_CALL_WORDS) return 6;
         if (!within(call[C_ARGS], end - call - FW_CALL_WORDS + 1)) return 6;
         if (!within(call[C_KERNEL], words[W_KERNELS]) || !within(call[C_UNITS], MAX_UNITS)) return 7;
+        if (call[C_TURNS] < 1 || call[C_UNITS] > MAX_UNITS / call[C_TURNS]) return 7;
         if (call[C_SHARES] < 1 || call[C_SHARES] > words[W_THREADS]) return 7;
         if (call[C_FIRST_SLOT] != next_slot) return 8;
         if (!within(call[C_SLOTS], words[W_SLOTS] - next_slot + 1)) return 8;
@@ -137,12 +138,16 @@ void fw_run(const fw_frame *frame) {
             .kernel = frame->kernels[call[C_KERNEL]],
             .pointers = table + call[C_FIRST_SLOT],
             .args = call + FW_CALL_WORDS,
+            .first = 0,
             .units = call[C_UNITS],
             .shares = call[C_SHARES],
             .scratch = memory + words[W_ARENA] + FW_KEPT_BYTES,
             .scratch_bytes = thread_bytes(words),
         };
-        run_job(&job, frame->pool, &owns);
+        for (int64_t turn = 0; turn < call[C_TURNS]; turn++) {
+            run_job(&job, frame->pool, &owns);
+            job.first += job.units;
+        }
         if (times) {
             int64_t now = now_ns();
             times[i] = now - before;

@@ -12,18 +12,19 @@
  *   [12..15] zero
  *   slots   x (space, index, byte offset)          one for each buffer reference of each call
  *   patches x (slot)                               the slots in the space of inputs or outputs
- *   calls   x (kernel, units, shares, first slot, number of slots, number of args, args...)
+ *   calls   x (kernel, units, turns, shares, first slot, number of slots, number of args, args...)
  *
  * Arena and scratch bytes are multiples of FW_ALIGN. The memory of one run in flight is one block: arena, then for each
  * thread FW_KEPT_BYTES and its scratch, then a table with one pointer for each slot.
  *
- * A call's units are dealt out to threads in parts, a kernel runs once for each part. In the FW_KEPT_BYTES in front of
+ * A call's units are dealt out to threads in parts, a kernel runs once for each part. A call of several turns is made
+ * so many times, each turn when the one before is done everywhere, with the units behind those of the one before. In the FW_KEPT_BYTES in front of
  * its scratch a kernel keeps what its next part of the same call may go on with; before the first part they are 0, and
  * the scratch between two parts of a call stays as it is. */
 #define FW_MAGIC INT64_C(0x474f525057465f46)
-#define FW_ABI 3
+#define FW_ABI 4
 #define FW_HEADER_WORDS 16
-#define FW_CALL_WORDS 6
+#define FW_CALL_WORDS 7
 #define FW_KEPT_BYTES 128
 #define FW_ALIGN 128 /* two cache lines: processors prefetch lines in pairs */
 
