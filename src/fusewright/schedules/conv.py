@@ -24,10 +24,11 @@ from fusewright.schedules.pointwise import Axis, merge_axes
 from fusewright.schedules.prologue import left_side, pixel_staging
 from fusewright.schedules.staging import conv_staging
 from fusewright.schedules.task import Lowered, Task, Way
-from fusewright.schedules.tile import in_halves, pick_tile
+from fusewright.schedules.tile import in_halves, pick_tile, tile_costs
 from fusewright.schedules.winograd_ways import OPEN_PIXELS, direct_cycles, of_planes, ways, work_of
 
 COMPUTED = 4.0  # cycles of a vector of the left side that is computed and staged
+ACROSS = 1.04  # what tiles across rows must gain at least
 FEWER = 4  # times as many numbers as the filters has an input whose scaling is moved to these
 
 
@@ -43,7 +44,10 @@ def lower_conv(task: Task) -> list[Lowered]:
     shape_w, out_shape = shape_of(w), shape_of(node.outputs[0])
     groups = int(site.get("group", 1))
     whole, task = task, in_halves(task, shape_w[0] // groups)
-    filters = Filters(w, groups, shape_w[1], shape_w[0] // groups, shape_w[2:])
+    joined = groups_together(task, w, groups, shape_w[0] // groups)
+    filters = Filters(
+        w, groups // joined, shape_w[1] * joined, shape_w[0] // groups * joined, shape_w[2:], joined=joined
+    )  # fmt: skip
     geometry = conv_geometry(site, shape_of(x), shape_w[2:], out_shape)
     c = Convolution(x, filters, geometry, out_shape)
     fewer = [*ways(task, c, bias), *of_planes(task, c)]
@@ -60,6 +64,15 @@ def lower_conv(task: Task) -> list[Lowered]:
     per_vector = whole.target.fma_rate / task.target.fma_rate  # cycles count vectors of a task's width
     own = [replace(way, option=replace(way.option, cycles=way.option.cycles * per_vector)) for way in own]
     return task.choose(work_of(task, c), [*own, *paired])
+
+
+def groups_together(task: Task, w: ir.Value, groups: int, columns: int) -> int:
+    """How many groups of few columns fill a vector: as many multiply-adds, half of them by zeros where it is two, but
+    whole vectors are staged and stored, and sums are longer."""
+    together = task.target.lanes // columns
+    if task.array_of(w) is None or dtype_of(w) not in ("f32", "f64"):
+        return 1
+    return next((n for n in range(together, 1, -1) if groups % n == 0 and groups > n), 1)
 
 
 def with_scaled_filters(task: Task, c: Convolution) -> Convolution | None:
@@ -106,6 +119,9 @@ def convolve(task: Task, c: Convolution, bias: ir.Value | None) -> list[Lowered]
         axes = [Axis(d, c.out[d]) for d in range(rank) if d != 1 and (c.out[d] != 1 or d in (x_dim, x_dim - 1))]
         axes = [a for a in axes if a.dim >= 2 or a.extent != 1]
     loops = [Loop(a.extent, a.dim, walk_left[a.dim]) for a in axes]
+    if fixed and flat and not staged and dims == [2, 3]:
+        one = len(merge_axes(dims, c.out, epilogue_walks(task, results, c.out))) == 1
+        loops = across_rows(task, co, loops) if one else loops
     x_loop = loops.pop() if loops else NO_LOOP
     rows = bool(loops) and not (flat and staged) and (loops[-1].dim >= 2 or (pointwise and not staged))
     y_loop = loops.pop() if rows else NO_LOOP
@@ -140,6 +156,18 @@ def convolve(task: Task, c: Convolution, bias: ir.Value | None) -> list[Lowered]
     elif staged:
         product.staging = conv_staging(strides_x, product, left.tensor, geometry, groups, ci, kernel_shape, merge_x)
     return lower_product(task, kernel, c, product, left, results, "matrix")
+
+
+def across_rows(task: Task, columns: int, loops: list[Loop]) -> list[Loop]:
+    """Rows y and x of a result whose pixels follow each other, as one loop, where tiles across rows are better by more
+    than it costs to find each pixel: steps of two to rows of seven."""
+    if len(loops) != 2:
+        return loops
+    y, x = loops
+    apart, across = (tile_costs(task.target, columns, rows)[0][0] for rows in (x.extent, y.extent * x.extent))
+    if across * ACROSS > apart * y.extent:
+        return loops
+    return [Loop(y.extent * x.extent, x.dim, x.left, wide=x.extent, row=y.left)]
 
 
 SCHEDULES: Mapping[str, Callable[[Task], list[Lowered]]] = {"conv": lower_conv}

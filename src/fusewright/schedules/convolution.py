@@ -99,6 +99,6 @@ def lower_product(
     product.results = bind_epilogue(task, kernel, results)
     operands: list[Operand] = [*left.operands, packed, *product.results.operands]
     units = emit_product(task, kernel, product)
-    flop = 2 * elements(c.out) * elements(c.filters.taps) * c.filters.ci
+    flop = 2 * elements(c.out) * elements(c.filters.taps) * c.filters.ci // c.filters.joined
     in_place = product.results.read_at(len(left.operands) + 1)
     return [*before, Lowered(kernel, operands, units, flop, product.scratch_bytes, in_place=in_place)]

@@ -26,6 +26,15 @@ def choose_taps(w: np.ndarray, first: int, chosen: tuple[tuple[int, ...], ...] |
     return w
 
 
+def diagonal(matrices: np.ndarray, count: int) -> np.ndarray:
+    """Each `count` of matrices [n, ..., rows, columns] along the diagonal of one [n / count, ..., rows, columns]."""
+    n, *between, rows, columns = matrices.shape
+    joined = np.zeros((n // count, *between, count * rows, count * columns), matrices.dtype)
+    for i in range(count):
+        joined[..., i * rows : (i + 1) * rows, i * columns : (i + 1) * columns] = matrices[i::count]
+    return joined
+
+
 @dataclass(frozen=True)
 class Filters:
     """`groups` matrices of (taps, ci) rows and co columns, made of one weight.
@@ -34,7 +43,8 @@ class Filters:
     `chosen` are, for each spatial dimension, the weight's taps in the order of the rows, evenly spaced (-1: a row of
     zeros, before the others), where these are not all of them as they lie. `last_first` tells that rows go through
     the last spatial dimension first (of constant filters). Constant filters of one group may be multiplied by `scale`
-    [1, ci, 1...], one number for each input channel, which is known at run time.
+    [1, ci, 1...], one number for each input channel, which is known at run time. Each group may be so many `joined`
+    groups of a constant weight, whose matrices stand along the diagonal of one that is zero elsewhere.
     """
 
     value: ir.Value
@@ -46,12 +56,14 @@ class Filters:
     chosen: tuple[tuple[int, ...], ...] | None = None
     last_first: bool = False
     scale: ir.Value | None = None
+    joined: int = 1
 
     def packed(self, task: Task, width: int, order: str = "matrix") -> tuple[Operand, list[Lowered]]:
         """The packed filters in panels of `width` columns, and the kernel that packs them if it needs one; another
         `order` than the first of ORDERS is for constant ones."""
         if task.array_of(self.value) is not None:
-            key = f"filters {order} {width} {self.groups} {self.transposed} {self.chosen} {self.last_first}"
+            shape = f"{self.groups} {self.joined} {self.transposed} {self.chosen} {self.last_first}"
+            key = f"filters {order} {width} {shape}"
             constant = Pack(self.value, key, self.packer(width, order))
             return (constant, []) if self.scale is None else self.scaled(task, constant, self.scale, width)
         temp, lowered = self.pack_later(task, width)
@@ -65,8 +77,9 @@ class Filters:
                 parts = w.reshape(self.groups, self.ci, self.co, *w.shape[2:])
                 moved = np.moveaxis(parts, (1, 2), (-2, -1))  # g, space, ci, co
             else:
-                parts = w.reshape(self.groups, self.co, self.ci, *w.shape[2:])
-                moved = np.moveaxis(parts, (1, 2), (-1, -2))
+                own, ci = self.groups * self.joined, self.ci // self.joined
+                parts = w.reshape(own, self.co // self.joined, ci, *w.shape[2:])
+                moved = diagonal(np.moveaxis(parts, (1, 2), (-1, -2)), self.joined)
             rows = choose_taps(moved, 1, self.chosen)
             if self.last_first:
                 rows = np.moveaxis(rows, -3, 1)

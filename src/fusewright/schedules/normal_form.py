@@ -18,12 +18,18 @@ Place = tuple[Expr, ...]  # an index of the result, by logical dimension
 
 @dataclass(frozen=True)
 class Loop:
-    """A loop over rows of the result: extent, the logical dimension it drives, and the steps of both sides."""
+    """A loop over rows of the result: extent, the logical dimension it drives, and the steps of both sides.
+
+    Where it goes through rows of `wide` pixels that do not follow each other on the left side, `row` is the step there
+    from one row to the next.
+    """
 
     extent: int
     dim: int
     left: int = 0
     right: int = 0
+    wide: int = 0
+    row: int = 0
 
 
 @dataclass(frozen=True)

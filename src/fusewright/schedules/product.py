@@ -304,6 +304,7 @@ class _Emitter:
     ) -> Left:
         """Where a tile of `count` rows from (y, x) on reads them: what is staged, or the tensor itself."""
         p, kernel = self.p, self.kernel
+        rows: list[Expr] = []
         if scratch is not None and p.staging is not None:
             s = p.staging
             in_row = x - x_first if s.by_x else x  # else rows are staged whole
@@ -324,14 +325,24 @@ class _Emitter:
                 if loop.left and loop.extent > 1:
                     base = base + i * self.ext(loop.left)
             x_step = self.ext(p.x.left, p.fixed or (p.k_fixed and p.x.left == p.k))
-            base = base + y * self.ext(p.y.left) + x * x_step
+            base = base + y * self.ext(p.y.left)
+            if p.x.wide:
+                rows = [self.pixel(x + m) for m in range(count)]
+            else:
+                base = base + x * x_step
             if p.left.buffer is None:
                 raise TypeError("the left side is not bound")
             buffer = p.left.buffer
             taps = [TapLoop(t.extent, self.ext(t.left)) for t in p.taps]
         base = kernel.let(base, "a")
         step = index(p.staging.row_step) if p.staging is not None and p.staging.row_step is not None else x_step
-        return Left(buffer, base, [index(m) * step for m in range(count)], taps, self.ext(p.k, p.k_fixed))
+        rows = rows or [index(m) * step for m in range(count)]
+        return Left(buffer, base, rows, taps, self.ext(p.k, p.k_fixed))
+
+    def pixel(self, x: Expr) -> Expr:
+        """Where the left side of pixel x lies, in rows that do not follow each other."""
+        loop = self.p.x
+        return x // loop.wide * loop.row + x % loop.wide * loop.left
 
     def begin(self, start: Tensor, outer: list[Expr], n0: Expr, v: int, active: Expr | None) -> Expr:
         """What the sums of one vector of columns begin with."""

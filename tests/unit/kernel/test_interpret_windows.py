@@ -19,6 +19,7 @@ CONVOLUTIONS: dict[str, Geometry] = {
     "1x1": ((1, 5, 3, 7), (17, 5, 1, 1), {}),
     "1x1 of a batch": ((3, 3, 2, 5), (3, 3, 1, 1), {}),
     "1x1 strided": ((1, 3, 5, 7), (17, 3, 1, 1), {"strides": [2, 2]}),
+    "1x1 strided to narrow rows": ((1, 3, 13, 14), (33, 3, 1, 1), {"strides": [2, 2]}),
     "3x3": ((1, 3, 5, 9), (17, 3, 3, 3), {}),
     "3x3 padded": ((2, 3, 4, 5), (17, 3, 3, 3), {"pads": [1, 1, 1, 1]}),
     "3x3 padded unevenly": ((1, 3, 4, 5), (3, 3, 3, 3), {"pads": [0, 2, 1, 0]}),
@@ -26,6 +27,7 @@ CONVOLUTIONS: dict[str, Geometry] = {
     "strided": ((1, 3, 7, 9), (17, 3, 3, 3), {"pads": [1, 1, 1, 1], "strides": [2, 2]}),
     "dilated": ((1, 3, 7, 9), (3, 3, 3, 3), {"pads": [2, 2, 2, 2], "dilations": [2, 2]}),
     "grouped": ((1, 6, 4, 5), (34, 3, 3, 3), {"pads": [1, 1, 1, 1], "group": 2}),
+    "narrow groups": ((1, 12, 4, 5), (18, 2, 3, 3), {"pads": [1, 1, 1, 1], "group": 6}),
     "grouped 1x1": ((2, 6, 3, 5), (6, 2, 1, 1), {"group": 3}),
     "one channel": ((1, 1, 5, 5), (3, 1, 3, 3), {"pads": [1, 1, 1, 1]}),
     "one pixel": ((1, 17, 1, 1), (3, 17, 1, 1), {}),
@@ -43,7 +45,7 @@ CONVOLUTIONS: dict[str, Geometry] = {
 }
 
 
-ON_EVERY_WIDTH = {"1x1", "3x3 padded", "grouped", "many columns"}
+ON_EVERY_WIDTH = {"1x1", "1x1 strided to narrow rows", "3x3 padded", "grouped", "narrow groups", "many columns"}
 
 
 @pytest.mark.parametrize(
