@@ -45,10 +45,14 @@ class Unit:
     text: str
     target: Target
 
+    @property
+    def of_runtime(self) -> bool:
+        return any(f'#include "{name}"' in self.text for name in _RUNTIME_HEADERS)
+
     def key(self, compiler: Compiler) -> str:
         """A hash of all that decides the object's bytes."""
         parts = (
-            "object", self.name, self.text, _headers(), compiler.family, compiler.identity,
+            "object", self.name, self.text, _headers(self.of_runtime), compiler.family, compiler.identity,
             str(self.target.lanes), *compiler.machine_flags(self.target), *compilers.CFLAGS,
         )  # fmt: skip
         return _digest(parts)
@@ -247,10 +251,10 @@ def _digest(parts: Iterable[str]) -> str:
     return hasher.hexdigest()
 
 
-@lru_cache(maxsize=1)
-def _headers() -> str:
-    """A hash of the headers that kernels include; they do not change while a process runs."""
-    files = sorted(path for path in csrc().glob("*.h") if path.name not in _RUNTIME_HEADERS)
+@lru_cache(maxsize=2)
+def _headers(runtime: bool) -> str:
+    """A hash of the headers that kernels include, or all; they do not change while a process runs."""
+    files = sorted(path for path in csrc().glob("*.h") if runtime or path.name not in _RUNTIME_HEADERS)
     return _digest(path.name + "\n" + path.read_text(encoding="utf-8") for path in files)
 
 

@@ -19,7 +19,8 @@ from runtime_processes import Start
 
 from fusewright.errors import BuildError, InternalError
 from fusewright.runtime import build as build_module
-from fusewright.runtime.build import build, build_image
+from fusewright.runtime.build import Unit, build, build_image, runtime_units
+from fusewright.runtime.compiler import csrc, find_compiler
 from fusewright.target import all_targets, get, host, runs_here
 
 Function = ctypes.CFUNCTYPE(
@@ -78,6 +79,29 @@ texts = {**source("p", 41), **source("q", 42)}
 library = build.build(texts, host())
 print([call(address) for address in library.addresses.values()], build.compiler_starts)
 """
+
+
+@pytest.mark.parametrize("changed", ["fw_pool.h", "fw_runtime.h", "fw_vec.h"])
+def test_objects_of_older_headers_are_not_used(changed: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Objects that disagree on a structure, one of them from the cache, give wrong numbers."""
+    folder = tmp_path / "csrc"
+    shutil.copytree(csrc(), folder)
+    monkeypatch.setattr(build_module, "csrc", lambda: folder)
+
+    def keys() -> dict[str, str]:
+        build_module._headers.cache_clear()
+        clock = Unit("fw_shares.c", (folder / "fw_shares.c").read_text(), host())
+        kernel = Unit("kernel.c", '#include "fw_prelude.h"\n', host())
+        return {unit.name: unit.key(find_compiler()) for unit in (*runtime_units(host()), clock, kernel)}
+
+    before = keys()
+    with (folder / changed).open("a") as file:
+        file.write("/* changed */\n")
+    after = keys()
+    monkeypatch.undo()
+    build_module._headers.cache_clear()
+    same = {name for name in before if before[name] == after[name]}
+    assert same == (set() if changed == "fw_vec.h" else {"kernel.c"})
 
 
 def test_the_cache_spares_the_next_process_the_compiler(start: Start, tmp_path: Path) -> None:
