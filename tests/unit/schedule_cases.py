@@ -88,6 +88,7 @@ PRODUCTS: dict[str, Callable[[], Case]] = {
     "conv_3x3_of_an_image": partial(conv, 3, 32, 64, 3, stride=2, planes=["x"]),
     "conv_3x3_of_a_plane_channels_first": partial(conv, 1, 24, 30, 3, stride=2, layout="first"),
     "conv_1x1_to_narrow_rows": partial(conv, 64, 64, 14, 1, stride=2),
+    "conv_3x3_to_narrow_rows": partial(conv, 64, 64, 14, 3, stride=2),
     "conv_grouped": partial(conv, 64, 128, 14, 3, group=4),
     "conv_narrow": partial(conv, 32, 10, 14, 3),
     "conv_1d": partial(conv, 48, 64, 200, 3, rank=1),

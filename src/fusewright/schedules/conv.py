@@ -28,7 +28,7 @@ from fusewright.schedules.tile import in_halves, pick_tile, tile_costs
 from fusewright.schedules.winograd_ways import OPEN_PIXELS, direct_cycles, of_planes, ways, work_of
 
 COMPUTED = 4.0  # cycles of a vector of the left side that is computed and staged
-ACROSS = 1.04  # what tiles across rows must gain at least
+ACROSS = 1.08  # what tiles across rows must gain at least
 FEWER = 4  # times as many numbers as the filters has an input whose scaling is moved to these
 
 
@@ -119,9 +119,11 @@ def convolve(task: Task, c: Convolution, bias: ir.Value | None) -> list[Lowered]
         axes = [Axis(d, c.out[d]) for d in range(rank) if d != 1 and (c.out[d] != 1 or d in (x_dim, x_dim - 1))]
         axes = [a for a in axes if a.dim >= 2 or a.extent != 1]
     loops = [Loop(a.extent, a.dim, walk_left[a.dim]) for a in axes]
-    if fixed and flat and not staged and dims == [2, 3]:
+    if fixed and flat and not staged and dims == [2, 3] and len(loops) == 2:
         one = len(merge_axes(dims, c.out, epilogue_walks(task, results, c.out))) == 1
-        loops = across_rows(task, co, loops) if one else loops
+        if one and goes_across(task, co, *c.out[2:]):
+            y, x = loops
+            loops = [Loop(y.extent * x.extent, x.dim, x.left, wide=x.extent, row=y.left)]
     x_loop = loops.pop() if loops else NO_LOOP
     rows = bool(loops) and not (flat and staged) and (loops[-1].dim >= 2 or (pointwise and not staged))
     y_loop = loops.pop() if rows else NO_LOOP
@@ -134,7 +136,9 @@ def convolve(task: Task, c: Convolution, bias: ir.Value | None) -> list[Lowered]
     taps = [Tap(kernel_shape[d], strides_x[2 + d] * geometry.dilations[d]) for d in tap_dims]
 
     filters = elements(tuple(kernel_shape)) * ci
-    tile = pick_tile(task, f"conv {dtype}", co, x_loop.extent if fixed else None, filters)
+    across = fixed and staged and not flat and spatial == 2 and goes_across(task, co, y_loop.extent, x_loop.extent)
+    pixels = x_loop.extent * (y_loop.extent if across else 1)
+    tile = pick_tile(task, f"conv {dtype}", co, pixels if fixed else None, filters)
     width = tile.vectors * task.target.lanes
     per_group = -(-co // width) * filters * width
 
@@ -149,7 +153,7 @@ def convolve(task: Task, c: Convolution, bias: ir.Value | None) -> list[Lowered]
         dtype=dtype, outer=outer, y=y_loop, x=x_loop, taps=taps, k=k, n=co, n_dim=1, rank=rank, left=in_memory,
         tile=tile, right=right, right_at=right_at, right_step=index(width), right_partial=False,
         fixed=fixed, k_fixed=True, n_fixed=True, threads=task.threads, l2_bytes=task.target.l2_bytes, anchor=raw,
-        place=c.place,
+        across=across, place=c.place,
     )  # fmt: skip
     if staged and flat:
         product.staging = pixel_staging(product, left.tensor, ci)
@@ -158,16 +162,11 @@ def convolve(task: Task, c: Convolution, bias: ir.Value | None) -> list[Lowered]
     return lower_product(task, kernel, c, product, left, results, "matrix")
 
 
-def across_rows(task: Task, columns: int, loops: list[Loop]) -> list[Loop]:
-    """Rows y and x of a result whose pixels follow each other, as one loop, where tiles across rows are better by more
-    than it costs to find each pixel: steps of two to rows of seven."""
-    if len(loops) != 2:
-        return loops
-    y, x = loops
-    apart, across = (tile_costs(task.target, columns, rows)[0][0] for rows in (x.extent, y.extent * x.extent))
-    if across * ACROSS > apart * y.extent:
-        return loops
-    return [Loop(y.extent * x.extent, x.dim, x.left, wide=x.extent, row=y.left)]
+def goes_across(task: Task, columns: int, y: int, x: int) -> bool:
+    """Whether tiles that go across rows y of x pixels, which do not follow each other, are better by more than it costs
+    to find each pixel: steps of two to rows of seven."""
+    apart, across = (tile_costs(task.target, columns, rows)[0][0] for rows in (x, y * x))
+    return y > 1 and across * ACROSS < apart * y
 
 
 SCHEDULES: Mapping[str, Callable[[Task], list[Lowered]]] = {"conv": lower_conv}

@@ -46,7 +46,7 @@ class Staging:
 
     `fill(kernel, scratch, outer, y0, y1)` emits the copy; `rows(count)` gives the scratch rows that `count` rows need.
     `reached(kernel, outer, y, x, count)` tells of each tap the first and the end that `count` rows from (y, x) on need:
-    scratch holds nothing for the others (None: all are needed).
+    scratch holds nothing for the others, or zeros where tiles go across rows (None: all are needed).
     """
 
     fill: Callable[[Kernel, Buffer, Sequence[Expr], Expr, Expr], None]
@@ -65,7 +65,8 @@ class Product:
     """The normal form; `n` is the extent of the columns and `n_dim` their logical dimension (-1: none, one column).
 
     `right_at(outer indices, panel start)` gives the position of a panel; `right_step` the step for each k.
-    `fixed` tells that extents and strides may be spelled into the kernel.
+    `fixed` tells that extents and strides may be spelled into the kernel; `across` that tiles go across the rows of
+    what is staged: x then counts the pixels of a block, from its first row y on.
     """
 
     dtype: str
@@ -93,6 +94,7 @@ class Product:
     results: Results = field(default_factory=lambda: Results([], []))
     scratch_bytes: int = 0
     inner: Callable[..., None] = emit_tile  # what a tile does along k, and to what it has summed up
+    across: bool = False
     place: Callable[[Place], Place] | None = None  # where an index of the loops lies in the result, if elsewhere
 
     @property

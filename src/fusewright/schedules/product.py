@@ -8,6 +8,7 @@ first, the block is staged in the thread's scratch.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fusewright.kernel.expr import SIZES, Buffer, Const, Expr, Load, Op, arg, index, minimum
@@ -198,6 +199,13 @@ class _Emitter:
         y_first, y_end = (start, stop) if by_y else (index(0), index(1))
         x_first, x_end = (index(0), self.ext(p.x.extent)) if by_y else (start, stop)
         limit = p.tile.rows
+        if p.across:
+
+            def some(x: Expr, count: int) -> None:
+                self.tile(scratch, outer, start, start, x, index(0), count, n0, vectors, partial, right)
+
+            self.all_pixels(start, stop, some)
+            return
         with kernel.loop(y_end, "y", start=y_first) as y:
 
             def strip(x: Expr, count: int) -> None:
@@ -233,6 +241,19 @@ class _Emitter:
                         strip(x, size)
                     done = until
 
+    def all_pixels(self, start: Expr, stop: Expr, strip: Callable[[Expr, int], None]) -> None:
+        """`strip(first pixel, how many)` for rows [start, stop) of y, one behind the other."""
+        p, kernel, limit = self.p, self.kernel, self.p.tile.rows
+        block, blocks = block_rows(p, self.task.target, kernel.lanes)
+        pixels = kernel.let((stop - start) * p.x.extent, "pixels")
+        whole = kernel.let(pixels - pixels % limit, "whole")
+        with kernel.loop(whole, "x", step=limit) as x:
+            strip(x, limit)
+        rows = {block, p.y.extent - (blocks - 1) * block}
+        for rest in sorted({each * p.x.extent % limit for each in rows} - {0}):
+            with kernel.when(Op("bool", False, "eq", (pixels - whole, index(rest)))):
+                strip(whole, rest)
+
     def steps_ahead(self, vectors: int) -> int:
         """How far ahead a tile asks for its weights, where these come from beyond the second cache, and several rows
         give it the time."""
@@ -264,10 +285,13 @@ class _Emitter:
             for i, loop in zip(outer, p.outer, strict=True):
                 if loop.dim >= 0:
                     place[loop.dim] = i
-            if p.y.dim >= 0:
-                place[p.y.dim] = y
-            if p.x.dim >= 0:
-                place[p.x.dim] = x + m
+            if p.across:
+                place[p.y.dim], place[p.x.dim] = y + (x + m) // p.x.extent, (x + m) % p.x.extent
+            else:
+                if p.y.dim >= 0:
+                    place[p.y.dim] = y
+                if p.x.dim >= 0:
+                    place[p.x.dim] = x + m
             if p.n_dim >= 0:
                 place[p.n_dim] = self.column(outer, n0 + v) + LANE
             self.store(tuple(place), value, active)
@@ -311,6 +335,9 @@ class _Emitter:
             if s.row_step is not None and not p.fixed:  # a tile of fewer rows may begin inside a strip
                 in_strip = kernel.let(in_row % p.tile.rows, "in_strip")
                 base = (in_row - in_strip) * s.x_step + in_strip * s.row_step
+            elif p.across:
+                base, wide = index(0), p.x.extent
+                rows = [(x + m) // wide * s.y_step + (x + m) % wide * s.x_step for m in range(count)]
             else:
                 base = (y - y_first) * s.y_step + in_row * s.x_step
             buffer, x_step = scratch, s.x_step

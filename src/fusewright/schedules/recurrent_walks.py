@@ -153,11 +153,11 @@ def kind_of(task: Task, shape: Shape, directions: int, same_length: bool) -> tup
     pays, large = stream_cycles(task.target, weights) >= TURN_CYCLES, weights > task.target.l2_bytes
     if task.open_extents or not same_length:  # rows of a number that is not known go one by one
         return (Turns if same_length and pays and (large or task.threads > 1) else Walk), 1
-    most = min(most, max(shape.batch, 1))
-    if pays and (directions * shape.batch < task.threads or (large and shape.batch > 1)):
-        return Turns, even(shape.batch, most)
+    batch = max(shape.batch, 1)
+    if pays and (directions * batch < task.threads or (large and batch > 1)):
+        return Turns, even(batch, most)
     each = -(-task.threads // directions)  # blocks for all threads
-    return Walk, even(shape.batch, min(most, -(-shape.batch // each)))
+    return Walk, even(batch, min(most, -(-batch // each)))
 
 
 def even(batch: int, most: int) -> int:

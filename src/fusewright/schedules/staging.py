@@ -33,12 +33,12 @@ class _Side:
         """The input positions, border included, that `outputs` neighbouring outputs read."""
         return (outputs - 1) * self.stride + (self.kernel - 1) * self.dilation + 1
 
-    def reached(self, kernel: Kernel, at: Expr, count: int, size: Expr) -> Part | None:
-        """The first tap of the `count` outputs from `at` on that meets the input, and the one behind the last; None
+    def reached(self, kernel: Kernel, at: Expr, last: Expr, size: Expr) -> Part | None:
+        """The first tap of the outputs from `at` to `last` that meets the input, and the one behind the last tap; None
         where there is no border."""
         if self.pad == 0 and self.pad_end == 0:
             return None
-        first = self.steps(self.pad - (at + (count - 1)) * self.stride)
+        first = self.steps(self.pad - last * self.stride)
         end = minimum(self.steps(size + self.pad - at * self.stride), index(self.kernel))
         return kernel.let(first, "t0"), kernel.let(end, "t1")
 
@@ -119,12 +119,19 @@ class _ConvStage:
     ) -> list[Part | None]:
         """Of each tap, which meet the input. Those of x that are a part of k are not looked at."""
         parts: list[Part | None] = []
+        if self.product.across:
+            wide = self.product.x.extent
+            first, last = kernel.let(y + x // wide, "y0"), kernel.let(y + (x + count - 1) // wide, "y1")
+            of_y = self.y.reached(kernel, first, last, self.ext(self.y.size))
+            return [of_y] if merge_x else [of_y, None]
         if self.z is not None:
-            parts.append(self.z.reached(kernel, self.outer_place(outer)[2], 1, self.ext(self.z.size)))
+            z = self.outer_place(outer)[2]
+            parts.append(self.z.reached(kernel, z, z, self.ext(self.z.size)))
         if self.has_y:
-            parts.append(self.y.reached(kernel, y if self.by_y else index(0), 1, self.ext(self.y.size)))
+            row = y if self.by_y else index(0)
+            parts.append(self.y.reached(kernel, row, row, self.ext(self.y.size)))
         if not merge_x:
-            parts.append(self.x.reached(kernel, x, count, self.ext(self.x.size)))
+            parts.append(self.x.reached(kernel, x, x + (count - 1), self.ext(self.x.size)))
         return parts
 
     def elements_for(self, count: int) -> int:
@@ -157,6 +164,9 @@ class _ConvStage:
                     inside = _both(inside, row % y.dilation < (y1 - y0 if self.by_y else index(1)))
             with kernel.when(inside):
                 self.padded_row(kernel, scratch, at, where, first_channel)
+            if self.product.across and (y.pad or y.pad_end):
+                with kernel.otherwise():
+                    clear(kernel, scratch, at, self.row_step)
 
     def fill_part(self, kernel: Kernel, scratch: Buffer, outer: Sequence[Expr], x0: Expr, x1: Expr) -> None:
         """What pixels x0 to x1 of the one row read."""

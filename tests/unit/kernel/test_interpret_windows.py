@@ -20,6 +20,12 @@ CONVOLUTIONS: dict[str, Geometry] = {
     "1x1 of a batch": ((3, 3, 2, 5), (3, 3, 1, 1), {}),
     "1x1 strided": ((1, 3, 5, 7), (17, 3, 1, 1), {"strides": [2, 2]}),
     "1x1 strided to narrow rows": ((1, 3, 13, 14), (33, 3, 1, 1), {"strides": [2, 2]}),
+    "3x3 strided to narrow rows": (
+        (2, 3, 13, 14), (33, 3, 3, 3), {"strides": [2, 2], "pads": [1, 1, 1, 1]},
+    ),
+    "3x3 of narrow rows": ((1, 3, 8, 7), (17, 3, 3, 3), {"pads": [2, 1, 0, 1]}),
+    "narrow rows, dilated": ((1, 3, 9, 7), (17, 3, 3, 3), {"pads": [3, 2, 3, 2], "dilations": [3, 2]}),
+    "narrow rows, grouped": ((1, 32, 7, 7), (32, 16, 3, 3), {"pads": [1] * 4, "group": 2}),
     "3x3": ((1, 3, 5, 9), (17, 3, 3, 3), {}),
     "3x3 padded": ((2, 3, 4, 5), (17, 3, 3, 3), {"pads": [1, 1, 1, 1]}),
     "3x3 padded unevenly": ((1, 3, 4, 5), (3, 3, 3, 3), {"pads": [0, 2, 1, 0]}),
@@ -45,7 +51,10 @@ CONVOLUTIONS: dict[str, Geometry] = {
 }
 
 
-ON_EVERY_WIDTH = {"1x1", "1x1 strided to narrow rows", "3x3 padded", "grouped", "narrow groups", "many columns"}
+ON_EVERY_WIDTH = {
+    "1x1", "1x1 strided to narrow rows", "3x3 padded", "3x3 strided to narrow rows", "grouped", "narrow groups",
+    "many columns",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
