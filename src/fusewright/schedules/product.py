@@ -249,9 +249,14 @@ class _Emitter:
         whole = kernel.let(pixels - pixels % limit, "whole")
         with kernel.loop(whole, "x", step=limit) as x:
             strip(x, limit)
+        left = pixels - whole
+        if isinstance(left, Const):
+            if left.value:
+                strip(whole, int(left.value))
+            return
         rows = {block, p.y.extent - (blocks - 1) * block}
         for rest in sorted({each * p.x.extent % limit for each in rows} - {0}):
-            with kernel.when(Op("bool", False, "eq", (pixels - whole, index(rest)))):
+            with kernel.when(Op("bool", False, "eq", (left, index(rest)))):
                 strip(whole, rest)
 
     def steps_ahead(self, vectors: int) -> int:
