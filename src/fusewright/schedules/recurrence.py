@@ -138,9 +138,10 @@ class Recurrence(ABC):
     def in_order(self, first: Body, second: Body) -> None:
         """`second` reads what `first` makes of all hidden units."""
 
-    @abstractmethod
     def write(self, step: Step, m: Expr, b: Expr, j: Expr, count: Expr | None, h: Expr) -> None:
         """A vector of row m's new state, batch index b; the second state has its new value."""
+        self.kernel.store(self.state, step.following + j + m * self.padded, h)
+        self.put(0, self.place_y(step.t, step.direction, b), j, count, h)
 
     def ext(self, value: int) -> Expr:
         return arg(value) if self.task.open_extents else index(value)

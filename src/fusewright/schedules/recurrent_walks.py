@@ -69,10 +69,6 @@ class Walk(Recurrence):
         self.each_vector(first)
         self.each_vector(second)
 
-    def write(self, step: Step, m: Expr, b: Expr, j: Expr, count: Expr | None, h: Expr) -> None:
-        self.kernel.store(self.state, step.following + j + m * self.padded, h)
-        self.put(0, self.place_y(step.t, step.direction, b), j, count, h)
-
 
 class Turns(Recurrence):
     """The first turn lays the first states down; then a step has one turn, or two where the second needs what the
@@ -134,8 +130,7 @@ class Turns(Recurrence):
             self.each_vector(second)
 
     def write(self, step: Step, m: Expr, b: Expr, j: Expr, count: Expr | None, h: Expr) -> None:
-        self.kernel.store(self.state, step.following + j + m * self.padded, h)
-        self.put(0, self.place_y(step.t, step.direction, b), j, count, h)
+        super().write(step, m, b, j, count, h)
         if self.has_last:
             with self.kernel.when(self.last):
                 self.end(step.direction, m, b, j, count, h)
