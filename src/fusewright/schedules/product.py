@@ -53,6 +53,7 @@ class _Emitter:
         if self.p.inner is emit_tile and self.p.n_dim >= 0:
             self.total, self.start = sum_along(self.p.results, self.p.anchor, self.p.n_dim)
         self.tile_scratch = Buffer("tile", self.p.dtype, "scratch")
+        self.block_rows = (0, 0)  # rows of a block, and how many blocks there are
 
     def ext(self, value: int, fixed: bool | None = None) -> Expr:
         return index(value) if (self.p.fixed if fixed is None else fixed) else arg(value)
@@ -61,7 +62,7 @@ class _Emitter:
         p, kernel = self.p, self.kernel
         width = p.tile.vectors * kernel.lanes
         panels = -(-p.n // width)
-        block, blocks = block_rows(p, self.task.target, kernel.lanes)
+        block, blocks = self.block_rows = block_rows(p, self.task.target, kernel.lanes)
         shares = shares_of_panels(p.outer_units * blocks, panels, p.threads)
         per_share = -(-panels // shares)
         shares = -(-panels // per_share)
@@ -244,7 +245,7 @@ class _Emitter:
     def all_pixels(self, start: Expr, stop: Expr, strip: Callable[[Expr, int], None]) -> None:
         """`strip(first pixel, how many)` for rows [start, stop) of y, one behind the other."""
         p, kernel, limit = self.p, self.kernel, self.p.tile.rows
-        block, blocks = block_rows(p, self.task.target, kernel.lanes)
+        block, blocks = self.block_rows
         pixels = kernel.let((stop - start) * p.x.extent, "pixels")
         whole = kernel.let(pixels - pixels % limit, "whole")
         with kernel.loop(whole, "x", step=limit) as x:
