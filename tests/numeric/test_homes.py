@@ -11,10 +11,12 @@ import fusewright as fw
 from fusewright.graph.text import parse_model
 
 POOL = "MaxPool<kernel_shape=[3,3], pads=[1,1,1,1]>"  # makes a value in a kernel of its own, channels last
+LEAVES = "turn to output"
 
 
 def kernels(text: str, threads: int = 1) -> list[str]:
-    """The operations of each kernel, after the numbers were compared with onnxruntime's."""
+    """The operations of each kernel, after the numbers were compared with onnxruntime's; without the copies by which
+    the results leave as planes."""
     model = parse_model(text)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -26,7 +28,8 @@ def kernels(text: str, threads: int = 1) -> list[str]:
     session = fw.compile(model, threads=threads)
     for expected, got in zip(reference.run(None, feeds), session.run(None, feeds), strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
-    return [" ".join(n.op_type for n in kernel.nodes) for kernel in session.describe().kernels]
+    inner = [kernel.nodes for kernel in session.describe().kernels if not kernel.nodes[0].name.startswith(LEAVES)]
+    return [" ".join(n.op_type for n in nodes) for nodes in inner]
 
 
 def image(body: str, outputs: str = "float[1,A,8,8] y") -> str:
@@ -62,14 +65,14 @@ def test_value_that_is_joined_to_itself() -> None:
 
 def test_graph_outputs_have_their_own_memory() -> None:
     body = f"a = {POOL}(x) b = {POOL}(z) y = Concat<axis=1>(a, b)"
-    assert kernels(image(body)) == ["MaxPool", "MaxPool", "Concat"]
+    assert kernels(image(body)) == ["MaxPool", "MaxPool"]
     body = f"a = {POOL}(x) b = {POOL}(z) c = Concat<axis=1>(a, b) y = {POOL}(c)"
     assert kernels(image(body, "float[1,A,8,8] y, float[1,4,8,8] a")) == ["MaxPool", "MaxPool", "Identity", "MaxPool"]
 
 
 def test_operand_is_read_elsewhere_too() -> None:
     body = f"a = {CONV}(x, w) b = {POOL}(z) c = Concat<axis=1>(a, b) d = {POOL}(c) u = Exp(a) y = Concat<axis=1>(d, u)"
-    assert kernels(image(body)) == ["Conv Exp", "MaxPool", "MaxPool", "Concat"]
+    assert kernels(image(body)) == ["Conv Exp", "MaxPool", "MaxPool"]
 
 
 def test_dense_block_has_no_copies() -> None:

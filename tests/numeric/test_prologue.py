@@ -56,7 +56,7 @@ def test_front(case: str, layout: str) -> None:
     feeds = {name: array.astype(np.float32) for name, array in feeds.items()}
     session = fw.compile(model, threads=2)
     kernels = session.describe().kernels
-    assert [n.op_type for n in kernels[-1].nodes] == ["Mul", "Add", "Relu", "Conv", "Clip"]
+    assert ["Mul", "Add", "Relu", "Conv", "Clip"] in [[n.op_type for n in kernel.nodes] for kernel in kernels]
     computed(session, model, feeds)
 
 
@@ -71,7 +71,7 @@ def test_residual_that_the_front_reads_too() -> None:
     feeds = {"x": rng.standard_normal((1, 24, 9, 7)), "s": rng.standard_normal((24, 1, 1))}
     feeds = {name: array.astype(np.float32) for name, array in feeds.items()}
     session = fw.compile(model, threads=1)
-    assert [n.op_type for n in session.describe().kernels[-1].nodes] == ["Mul", "Conv", "Add"]
+    assert ["Mul", "Conv", "Add"] in [[n.op_type for n in kernel.nodes] for kernel in session.describe().kernels]
     computed(session, model, feeds)
 
 

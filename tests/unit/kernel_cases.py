@@ -218,6 +218,7 @@ def functions(lanes: int) -> dict[str, Callable[..., None]]:
     return {
         "fw_transpose_f32": partial(transpose, lanes),
         "fw_columns_f32": columns,
+        "fw_turn_f32": turn,
         "fw_balance_f32": balance,
         "fw_balance_scaled_f32": balance_scaled,
         "fw_prefetch_l1_f32": lambda source, at, count: None,
@@ -231,6 +232,16 @@ def transpose(
     """What `fw_transpose_f32` of csrc/fw_algorithms.h does."""
     for d in range(depth):
         target[place + d * to_step :][:lanes] = [source[at + r * step + d] if r < rows else 0 for r in range(lanes)]
+
+
+def turn(
+    source: Array, at: int, step: int, rows: int, depth: int, target: Array, place: int, to_step: int
+) -> None:  # fmt: skip
+    """What `fw_turn_f32` of csrc/fw_algorithms.h does."""
+    for d in range(depth):
+        for r in range(rows):
+            assert 0 <= at + r * step + d < len(source) and 0 <= place + d * to_step + r < len(target)
+            target[place + d * to_step + r] = source[at + r * step + d]
 
 
 def columns(

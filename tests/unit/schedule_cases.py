@@ -23,6 +23,12 @@ def computed(batch: int, rows: int, k: int, columns: int) -> Case:
     return Case([node("MatMul", ["a", "b"], ["y"])], feeds)
 
 
+def computed_turned() -> Case:
+    """Both sides lie the other way."""
+    made = node("Gemm", ["a", "b"], ["y"], transA=1, transB=1)
+    return Case([made], {"a": floats(300, 40), "b": floats(130, 300)})
+
+
 def gemm(trans_a: int) -> Case:
     made = node("Gemm", ["a", "w", "b"], ["y"], transA=trans_a, transB=1, alpha=0.5)
     shape = (96, 40) if trans_a else (40, 96)
@@ -74,6 +80,9 @@ PRODUCTS: dict[str, Callable[[], Case]] = {
     **{f"matmul_{m}_rows": partial(matmul, m, 64, 256) for m in (1, 2, 3, 5, 7, 11, 13, 16, 49, 197)},
     "computed_product": partial(computed, 12, 128, 64, 128),
     "narrow_computed_product": partial(computed, 12, 128, 128, 20),
+    "computed_product_of_a_row": partial(computed, 3, 1, 96, 200),
+    "computed_product_of_few_rows": partial(computed, 3, 7, 96, 100),
+    "computed_product_of_turned": computed_turned,
     "gemm": partial(gemm, 0),
     "gemm_of_transposed": partial(gemm, 1),
     "conv_1x1": partial(conv, 64, 64, 56, 1),

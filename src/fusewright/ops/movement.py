@@ -150,18 +150,6 @@ def expand(site: Site, x: Tensor, *_: Tensor | None) -> Tensor:
     return Mapped(site.shape, x.dtype, fn=lambda v: v, args=(x,), name="expand")
 
 
-def tile(site: Site, x: Tensor, *_: Tensor | None) -> Tensor:
-    def element(idx: Index) -> Expr:
-        return x.at(
-            tuple(
-                i if whole == d else index(0) if d == 1 else i % arg(d)
-                for i, d, whole in zip(idx, x.shape, site.shape, strict=True)
-            )
-        )
-
-    return Moved(site.shape, x.dtype, element=element, sources=(x,), name="tile")
-
-
 def depth_to_space(site: Site, x: Tensor) -> Tensor:
     block = int(site.get("blocksize"))
     depth = site.shape[1]
@@ -230,7 +218,6 @@ OPS = (
     OpDef("Split", Kind.MOVEMENT, split, constants=(1,), windows=split_windows),
     OpDef("Pad", Kind.MOVEMENT, pad, constants=(1, 3), supports=pad_supported),
     OpDef("Expand", Kind.MOVEMENT, expand, constants=(1,)),
-    OpDef("Tile", Kind.MOVEMENT, tile, constants=(1,)),
     OpDef("DepthToSpace", Kind.MOVEMENT, depth_to_space),
     OpDef("SpaceToDepth", Kind.MOVEMENT, space_to_depth),
     OpDef("Trilu", Kind.MOVEMENT, trilu, constants=(1,)),

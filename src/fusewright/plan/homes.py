@@ -64,7 +64,7 @@ def find_homes(groups: Sequence[Group], outputs: Mapping[ir.Value, int]) -> Home
     """Decide for all values of a graph; `outputs` are the graph's, with their numbers."""
     made = {v for g in groups if writes_memory(g) for v in g.outputs if v not in outputs}
     result = Homes()
-    joins = [(g, axis) for g in groups if (axis := joined_axis(g)) is not None and g.outputs[0] not in outputs]
+    joins = [(g, axis) for g in groups if (axis := joined_axis(g)) is not None]
     for group, axis in sorted(joins, key=lambda item: -elements(shape_of(item[0].outputs[0]))):
         join(result, group, axis, made)
     for group in groups:

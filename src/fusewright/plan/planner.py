@@ -18,10 +18,11 @@ from fusewright.ops.opdef import Kind
 from fusewright.ops.registry import find
 from fusewright.passes.fuse import fuse
 from fusewright.plan.chains import find_chains, joined
-from fusewright.plan.homes import Homes, find_homes, joined_axis
+from fusewright.plan.edges import leaves_turned, order_of_input
+from fusewright.plan.homes import Exit, Homes, find_homes, joined_axis
 from fusewright.plan.in_place import take_over
 from fusewright.plan.memory import assign_offsets
-from fusewright.plan.orders import order_of_constant, row_major
+from fusewright.plan.orders import in_order, order_of_constant, row_major
 from fusewright.plan.program import Call, Port, Program, Ref, Space
 from fusewright.plan.storage import Root, Storage, StorageMap, byte_size
 from fusewright.plan.weights import WeightStore
@@ -94,6 +95,8 @@ class Planner:
     calls: list[tuple[Group, Lowered]] = field(default_factory=list)
     choices: list[tuple[Choice, ...]] = field(default_factory=list)  # for each call
     apart: list[Choice] = field(default_factory=list)  # not to chain the convolutions that are visited
+    leaving: dict[ir.Value, Storage] = field(default_factory=dict)  # outputs that are made elsewhere, and where they go
+    left: set[ir.Value] = field(default_factory=set)  # those of them that are there
     constants: list[np.ndarray] = field(default_factory=list)
     constant_at: dict[tuple[str, str], int] = field(default_factory=dict)
 
@@ -104,6 +107,8 @@ class Planner:
             self.map.storages[value] = Storage(Root(Space.INPUT, 0, index=i), row_major(shape_of(value)))
         outputs = {v: i for i, v in reversed(list(enumerate(graph.outputs)))}
         self.homes = find_homes(groups, outputs)
+        for value in graph.inputs:
+            self.lay_input(value)
         chains = find_chains(groups, self.target.l2_bytes)
         for group in groups:
             chain = chains.get(group, [group])
@@ -118,13 +123,15 @@ class Planner:
     def visit(self, group: Group, outputs: dict[ir.Value, int]) -> None:
         leaves = any(value in outputs for value in group.outputs)
         source = group.anchor.inputs[0] if group.anchor.inputs else None
-        if source in self.homes.exits and self.alias(group):
+        gone = source in self.homes.exits and self.map.storages[source].root.space is Space.OUTPUT
+        if gone and self.alias(group):
             return
         if not leaves and (self.alias(group) or self.window(group)):
             return
         for value in group.outputs:
             self.place(group, value, outputs)
         if self.join(group):
+            self.leave(group)
             return
         if all(elements(shape_of(v)) == 0 for v in group.outputs):
             return
@@ -171,22 +178,34 @@ class Planner:
             self.log.made("schedule", group.anchor.name or group.anchor.op_type, choice.reason)
         self.calls += [(group, one) for one in lowered]
         self.choices += [choices] * len(lowered)
+        self.leave(group)
 
     def place(self, group: Group, value: ir.Value, outputs: dict[ir.Value, int]) -> None:
         """Give a result its memory: its own, or a part of what a later node would copy it to."""
         left = self.homes.exits.get(value)
-        if value in outputs:
-            root = Root(Space.OUTPUT, 0, index=outputs[value])
-            self.map.place(value, root, tuple(range(len(shape_of(value)))))
-        elif left is not None:
-            self.map.place(value, Root(Space.OUTPUT, 0, index=left.index), left.order)
+        if value in self.map.storages:  # a host has its memory since the first of its parts was made
+            return
+        if value in outputs or left is not None:
+            self.place_outside(group, value, outputs[value] if left is None else left.index, left)
         elif value in self.homes.homes:
             host = self.homes.homes[value].host
             if host not in self.map.storages:
                 self.place(group, host, outputs)
             self.map.storages[value] = self.homes.part(value, self.map.storages[host])
-        elif value not in self.map.storages:  # a host has its memory since the first of its parts was made
+        else:
             self.map.place(value, self.arena(byte_size(value)), self.map.order_for(group, value))
+
+    def place_outside(self, group: Group, value: ir.Value, index: int, left: Exit | None) -> None:
+        """The memory of a graph output, or memory from where it is copied there if that takes less time."""
+        shape = shape_of(value)
+        out = Storage(Root(Space.OUTPUT, 0, index), row_major(shape) if left is None else in_order(shape, left.order))
+        order = self.map.order_for(group, value)
+        if group.kind == Kind.VIEW.value or not leaves_turned(value, in_order(shape, order), out.strides):
+            self.map.storages[value] = out
+            return
+        self.map.place(value, self.arena(byte_size(value)), order)
+        if left is None:  # else the view that shows it there will be a copy
+            self.leaving[value] = out
 
     def join(self, group: Group) -> bool:
         """Copy to the memory of a joint result what does not lie there yet; False where nothing does."""
@@ -217,6 +236,24 @@ class Planner:
         node = ir.Node("", "Identity", [value], outputs=[result], name=name)
         group = Group(len(self.calls), Kind.VIEW.value, node, [node], [value], [result])
         self.emit(group)
+
+    def leave(self, group: Group) -> None:
+        """Copy to graph outputs what was made elsewhere."""
+        for value in group.outputs:
+            if value in self.leaving:
+                place = self.leaving.pop(value)
+                self.copy(value, place, f"turn to output {place.root.index}")
+                self.left.add(value)
+
+    def lay_input(self, value: ir.Value) -> None:
+        """Copy an input to the order in which what reads it wants it, if that is another one."""
+        order = order_of_input(value, self.open_extents)
+        if order is None:
+            return
+        came = ir.Value(name=value.name, type=value.type, shape=value.shape)
+        self.map.storages[came] = self.map.storages[value]
+        self.map.place(value, self.arena(byte_size(value)), order)
+        self.copy(came, self.map.storages[value], f"turn input {value.name}")
 
     def alias(self, group: Group) -> bool:
         """Give a view's result a place in its operand's memory; False if the strides do not allow it."""
@@ -255,7 +292,8 @@ class Planner:
         seen: set[ir.Value] = set()
         for i, value in enumerate(self.model.graph.outputs):
             place = self.storage(value)
-            if place.root.space is Space.OUTPUT and place.root.index == i and value not in seen:
+            there = value in self.left or (place.root.space is Space.OUTPUT and place.root.index == i)
+            if there and value not in seen:
                 seen.add(value)
                 continue
             if elements(shape_of(value)):

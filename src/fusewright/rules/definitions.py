@@ -1,4 +1,4 @@
-"""What do integer products, MaxUnpool and transforms mean? Their definitions in operations that have kernels.
+"""What do integer products, MaxUnpool, Tile and transforms mean? Their definitions in operations that have kernels.
 
 The standard defines most of these in words only. Sums of products of bytes are exact in int32, and in float64 where
 the standard has no integer operation (convolution); half a kernel's speed, but the right numbers.
@@ -87,6 +87,22 @@ def _unpooled(node: ir.Node) -> list[int]:
     ]  # fmt: skip
 
 
+def tile(node: ir.Node, version: int) -> onnx.FunctionProto:
+    """A dimension that repeats is two, of which the first is walked without a step."""
+    b, source = Body(node), node.inputs[0]
+    old, new = list(shape_of(source)) if source is not None else [], list(shape_of(node.outputs[0]))
+    apart: list[int] = []
+    repeated: list[int] = []
+    for extent, whole in zip(old, new, strict=True):
+        split = extent > 1 and whole != extent
+        apart += [1, extent] if split else [extent]
+        repeated += [whole // extent, extent] if split else [whole]
+    if apart == old:
+        return b.function(b.add("Expand", b.input(0), b.ints(new)), version)
+    whole_x = b.add("Expand", b.add("Reshape", b.input(0), b.ints(apart), allowzero=1), b.ints(repeated))
+    return b.function(b.add("Reshape", whole_x, b.ints(new), allowzero=1), version)
+
+
 DEFINITIONS: Mapping[str, Callable[[ir.Node, int], onnx.FunctionProto | None]] = {
     "ConvInteger": conv_integer,
     "DFT": dft,
@@ -98,4 +114,5 @@ DEFINITIONS: Mapping[str, Callable[[ir.Node, int], onnx.FunctionProto | None]] =
     "QLinearConv": qlinear_conv,
     "QLinearMatMul": qlinear_matmul,
     "STFT": stft,
+    "Tile": tile,
 }

@@ -21,7 +21,8 @@ from fusewright.schedules import (
     topk,
     transposed,
 )
-from fusewright.schedules.pointwise import lower_pointwise, lower_view
+from fusewright.schedules.copy import lower_view
+from fusewright.schedules.pointwise import lower_pointwise
 from fusewright.schedules.rows import lower_rows
 from fusewright.schedules.task import Lowered, Task
 

@@ -9,17 +9,20 @@ import onnx_ir as ir
 
 from fusewright.graph.group import dtype_of, elements, shape_of
 from fusewright.kernel.expr import SIZES, Expr, arg, index
-from fusewright.kernel.tensor import Anchor, Index, Moved, Source, Tensor
+from fusewright.kernel.tensor import Anchor, Moved, Source, Tensor
+from fusewright.schedules.copy import emit_copy
 from fusewright.schedules.epilogue import bind_epilogue, epilogue
 from fusewright.schedules.normal_form import Loop, Product
 from fusewright.schedules.pack import ORDERS, emit_pack
 from fusewright.schedules.paired import EXTRA_ROWS, lines_of, pick_paired, use_pairs
-from fusewright.schedules.pointwise import Axis, aligned_strides, emit_loops, memory_order, merge_axes
+from fusewright.schedules.pointwise import aligned_strides, merge_axes
 from fusewright.schedules.product import emit_product
 from fusewright.schedules.task import Lowered, Operand, Pack, Strides, Task, Temp
 from fusewright.schedules.tile import TileShape, pick_tile
 
 NO_LOOP = Loop(1, -1)
+DIRECT_ROWS = 12  # two tiles: the second has its weights from the second cache
+ROW_VECTORS = 8  # of a row that are read where they lie: lines of memory that follow each other
 UNEVEN = -1  # a step that joins with no other
 
 
@@ -107,8 +110,10 @@ def matrix_product(
     batch_b = _full_shape(shape_b[:-2], batch_rank)
     constant = array is not None
     row_dims = [d for d in range(rank) if d != n_dim and out_shape[d] != 1]
-    packed_strides = _packed_batch(batch_b)
-    walk_b = tuple(packed_strides) + (() if vector_a else (0,)) + (() if vector_b else (0,))
+    rows = elements(out_shape) // max(1, n * elements(batch_b))
+    direct = not (constant or vector_b or trans_b or task.open_extents) and lies_in_rows(task, b, rows)
+    batch_steps = _full_strides(shape_b[:-2], task.strides_of(b)[:-2], batch_rank) if direct else dense_steps(batch_b)
+    walk_b = tuple(batch_steps) + (() if vector_a else (0,)) + (() if vector_b else (0,))
     axes = merge_axes(row_dims, out_shape, [walk_a, walk_b, *epilogue_walks(task, results, out_shape)])
     m_dim = None if vector_a else batch_rank
     x_axis = axes[-1] if axes and (axes[-1].dim == m_dim or walk_b[axes[-1].dim] == 0) else None
@@ -121,11 +126,15 @@ def matrix_product(
     steps = k if fixed or constant else 1
     pairs = pick_paired(task, "matmul", array, x.extent if fixed else None, k, n) if len(shape_b) == 2 else None
     tile = pairs or pick_tile(task, f"matmul {dtype}", n if n_fixed else None, x.extent if fixed else None, steps)
+    if direct and x.extent == 1:
+        tile = TileShape(1, min(ROW_VECTORS, -(-n // task.target.lanes)))
     if dtype == "f64":  # half as many elements in a register, so half the rows
         tile = TileShape(max(1, tile.rows // 2), tile.vectors)
     width = tile.vectors * task.target.lanes
-    operand_b, packing = packed_matrix(task, b, trans_b, width, batch_b, k, n, "pairs" if pairs else "matrix")
-    lowered += packing
+    operand_b: Operand = b
+    if not direct:
+        operand_b, packing = packed_matrix(task, b, trans_b, width, batch_b, k, n, "pairs" if pairs else "matrix")
+        lowered += packing
 
     kernel = task.kernel("matmul")
     left = Source(shape_a, dtype, name="a")
@@ -136,15 +145,17 @@ def matrix_product(
     panel_elements = (index(-(-n // width)) if n_fixed else arg(-(-n // width))) * k_e * width
 
     def right_at(outer_index: Sequence[Expr], n0: Expr) -> Expr:
-        place = n0 * panel_rows
+        place = n0 if direct else n0 * panel_rows
         for i, loop in zip(outer_index, outer, strict=True):
             if loop.right:
-                place = place + i * (index(loop.right) if fixed else arg(loop.right)) * panel_elements
+                step = index(loop.right) if fixed else arg(loop.right)
+                place = place + i * (step if direct else step * panel_elements)
         return place
 
     product = Product(
         dtype=dtype, outer=outer, y=NO_LOOP, x=x, taps=[], k=k, n=n, n_dim=n_dim, rank=rank, left=left,
-        tile=tile, right=right, right_at=right_at, right_step=index(width), right_partial=False,
+        tile=tile, right=right, right_at=right_at, right_partial=direct,
+        right_step=arg(task.strides_of(b)[-2]) if direct else index(width),
         fixed=fixed, k_fixed=fixed or constant, n_fixed=n_fixed, threads=task.threads,
         l2_bytes=task.target.l2_bytes, anchor=raw,
     )  # fmt: skip
@@ -158,6 +169,12 @@ def matrix_product(
     return lowered
 
 
+def lies_in_rows(task: Task, b: ir.Value, rows: int) -> bool:
+    """Whether a right side that is computed at run time is read where it lies: its columns lie side by side, and so few
+    rows multiply it that packing would take longer than what it saves them."""
+    return rows <= DIRECT_ROWS and task.strides_of(b)[-1] == 1
+
+
 def _full_strides(shape: tuple[int, ...], strides: Strides, rank: int) -> Strides:
     return aligned_strides(strides, shape, rank)
 
@@ -166,13 +183,13 @@ def _full_shape(shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
     return (1,) * (rank - len(shape)) + tuple(shape)
 
 
-def _packed_batch(batch: tuple[int, ...]) -> list[int]:
-    """Steps of the packed right side's matrices for each batch dimension, counted in matrices."""
-    steps, step = [0] * len(batch), 1
-    for d in range(len(batch) - 1, -1, -1):
-        if batch[d] != 1:
+def dense_steps(shape: tuple[int, ...]) -> list[int]:
+    """Steps along the dimensions of a row-major array; 0 where the extent is 1."""
+    steps, step = [0] * len(shape), 1
+    for d in range(len(shape) - 1, -1, -1):
+        if shape[d] != 1:
             steps[d] = step
-            step *= batch[d]
+            step *= shape[d]
     return steps
 
 
@@ -192,24 +209,14 @@ def copied(task: Task, a: ir.Value, transposed: bool) -> tuple[Temp, Strides, Lo
     dtype = dtype_of(a)
     if transposed:
         shape = shape[::-1]
-    kernel = task.kernel("copy")
-    source = Source(shape_of(a), dtype, name="a")
-    source.bind(kernel.buffer(dtype, "x0"), task.strides_of(a))
-
-    def element(idx: Index) -> Expr:
-        return source.at(tuple(reversed(idx)) if transposed else idx)
-
-    moved = Moved(shape, dtype, element=element, sources=(source,))
-    strides = [1] * len(shape)
-    for d in range(len(shape) - 2, -1, -1):
-        strides[d] = strides[d + 1] * shape[d + 1]
-    target = Source(shape, dtype, name="copy")
-    buffer = kernel.buffer(dtype, "y1", "out")
-    target.bind(buffer, strides)
-    axes = [Axis(d, shape[d]) for d in memory_order(tuple(strides), shape)]
-    units = emit_loops(kernel, axes, len(shape), [(moved, (buffer, target))], not task.open_extents)
+    kernel, strides = task.kernel("copy"), tuple(dense_steps(shape))
+    walked = task.strides_of(a)[::-1] if transposed else task.strides_of(a)
+    source, target = Source(shape, dtype, name="a"), Source(shape, dtype, name="copy")
+    source.bind(kernel.buffer(dtype, "x0"), walked)
+    target.bind(kernel.buffer(dtype, "y1", "out"), strides)
+    units = emit_copy(kernel, source, target, walked, strides, task.open_extents)
     temp = Temp(elements(shape) * SIZES[dtype])
-    return temp, tuple(strides), Lowered(kernel, [a, temp], units, flop=elements(shape))
+    return temp, strides, Lowered(kernel, [a, temp], units, flop=elements(shape))
 
 
 def packed_matrix(

@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from fusewright.kernel.expr import Expr, Op, arg, const, index
-from fusewright.kernel.loops import Kernel
-from fusewright.kernel.vectorize import LANE, Vectorizer
+from fusewright.errors import InternalError
+from fusewright.kernel.expr import Expr, Load, Op, Var, arg, const, index, is_const, maximum, minimum
+from fusewright.kernel.loops import CallC, Kernel
+from fusewright.kernel.vectorize import LANE, Vectorizer, coefficient
 
 STEPS = 6  # along k that are multiplied together, four of them in pairs
+PACKED_STEPS = 256  # along k in a unit of what is packed at run time
+PACKED_PANELS = 8  # and panels: a row of these is some lines of memory that follow each other
 PIECE = 48  # steps along k of which a row lies together: whole vectors
 
 
@@ -81,31 +84,66 @@ def order_of_use(k: int) -> list[int]:
 ORDERS = {"matrix": pack_matrix, "pairs": pack_pairs}
 
 
-def emit_pack(
-    kernel: Kernel,
-    dtype: str,
-    element: Callable[[Expr, Expr, Expr], Expr],
-    shape: tuple[int, int, int],
-    width: int,
-) -> int:
-    """Loops that pack `element(batch, k, n)` of extents `shape` into the output; returns the units (panels)."""
+Element = Callable[[Expr, Expr, Expr], Expr]
+
+
+def emit_pack(kernel: Kernel, dtype: str, element: Element, shape: tuple[int, int, int], width: int) -> int:
+    """Loops that pack `element(batch, k, n)` of extents `shape` into the output; returns the units: some steps along k
+    of some panels, whose columns are read one behind the other."""
     batch, k_extent, n_extent = shape
     panels = -(-n_extent // width)
+    parts, groups = -(-k_extent // PACKED_STEPS), -(-panels // PACKED_PANELS)
     out = kernel.buffer(dtype, "packed", "out")
     k_total, n_total, per_batch = arg(k_extent), arg(n_extent), arg(panels)
+    turned = _column_step(element) if dtype == "f32" else None
     with kernel.loop(kernel.hi, "u", start=kernel.lo) as u:
-        b = kernel.let(u // per_batch, "b") if batch > 1 else index(0)
-        n0 = kernel.let((u % per_batch if batch > 1 else u) * width, "n0")
-        place = kernel.let(u * k_total * width, "place")
-        with kernel.loop(k_total, "k") as k:
-            for v in range(width // kernel.lanes):
-                start = n0 + v * kernel.lanes
-                at = place + k * width + v * kernel.lanes
-                left = kernel.let(n_total - start, "left")
+        group, rest = kernel.let(u % arg(groups), "group"), kernel.let(u // arg(groups), "rest")
+        b = kernel.let(rest // arg(parts), "b") if batch > 1 else index(0)
+        k0 = kernel.let((rest % arg(parts) if batch > 1 else rest) * PACKED_STEPS, "k0")
+        k1 = kernel.let(minimum(k0 + PACKED_STEPS, k_total), "k1")
+        p0 = kernel.let(group * PACKED_PANELS, "p0")
+        p1 = kernel.let(minimum(p0 + PACKED_PANELS, per_batch), "p1")
+
+        def vectors(panel: Expr, k: Expr, store: Callable[[Expr, Expr, Expr], None]) -> None:
+            """`store(position in the output, first column, how many there are)` for each vector of a panel's row."""
+            place = kernel.let(((b * per_batch + panel) * k_total + k) * width, "place")
+            for v in range(0, width, kernel.lanes):
+                start = kernel.let(panel * width + v, "n")
+                store(place + v, start, kernel.let(n_total - start, "left"))
+
+        def turn(at: Expr, n: Expr, left: Expr) -> None:
+            first = element(b, k0, n)
+            if not isinstance(first, Load) or turned is None:
+                raise InternalError("what is packed lies nowhere")
+            rows = maximum(minimum(left, kernel.lanes), 0)
+            args = (first.buffer, first.index, turned, rows, k1 - k0, out, at, index(width))
+            kernel.emit(CallC("fw_transpose_f32", args))
+
+        if turned is not None:
+            with kernel.loop(p1, "p", start=p0) as panel:
+                vectors(panel, k0, turn)
+            return batch * parts * groups
+        with kernel.loop(k1, "k", start=k0) as k, kernel.loop(p1, "p", start=p0) as panel:
+
+            def copy(at: Expr, n: Expr, left: Expr) -> None:
                 with kernel.when(Op("bool", False, "ge", (left, index(kernel.lanes)))):
-                    kernel.store(out, at, Vectorizer()(element(b, k, start + LANE)))
+                    kernel.store(out, at, Vectorizer()(element(b, k, n + LANE)))
                 with kernel.otherwise(), kernel.when(Op("bool", False, "gt", (left, index(0)))):
-                    kernel.store(out, at, Vectorizer(left)(element(b, k, start + LANE)))
+                    kernel.store(out, at, Vectorizer(left)(element(b, k, n + LANE)))
                 with kernel.when(Op("bool", False, "le", (left, index(0)))):
                     kernel.store(out, at, Op(dtype, True, "splat", (const(0, dtype),)))
-    return batch * panels
+
+            vectors(panel, k, copy)
+    return batch * parts * groups
+
+
+def _column_step(element: Element) -> Expr | None:
+    """The step from one column to the next of a matrix in memory whose steps along k lie side by side."""
+    k, n = Var("i64", False, "k"), Var("i64", False, "n")
+    probe = element(index(0), k, n)
+    if not isinstance(probe, Load):
+        return None
+    along, across = coefficient(probe.index, k), coefficient(probe.index, n)
+    if along is None or across is None or not is_const(along, 1) or is_const(across, 1):
+        return None
+    return across

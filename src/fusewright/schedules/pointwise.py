@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from fusewright.graph.group import dtype_of, elements, shape_of
+from fusewright.graph.group import elements, shape_of
 from fusewright.kernel.expr import Buffer, Expr, Var, arg, index, minimum
 from fusewright.kernel.loops import Kernel
-from fusewright.kernel.tensor import SPELLED, Moved, Source, Tensor, walk
+from fusewright.kernel.tensor import Moved, Source, Tensor, walk
 from fusewright.kernel.vectorize import Vectorizer, vectorizable
-from fusewright.ops.alias import reshaped
-from fusewright.ops.opdef import Site
-from fusewright.ops.registry import find
 from fusewright.schedules.task import Lowered, Strides, Task
 
 NARROW = 4  # an innermost extent up to which a vector would be mostly empty
@@ -90,31 +87,6 @@ def lower_one_shape(task: Task) -> list[Lowered]:
         axes = merge_axes(order, shape, walks)
     units = emit_loops(kernel, axes, len(shape), list(zip(results, places, strict=True)), not task.open_extents)
     return [Lowered(kernel, operands, units, flop=elements(shape) * max(1, len(group.nodes)), in_place=in_place)]
-
-
-def lower_view(task: Task) -> list[Lowered]:
-    """A view that memory does not allow: a copy, walked in the operand's dimensions where the result's split so."""
-    group = task.group
-    source, result = group.inputs[0], group.outputs[0]
-    shape, out_shape = shape_of(source), shape_of(result)
-    node = group.anchor
-    definition = find(node.domain, node.op_type)
-    if definition is None or definition.alias is not reshaped or len(group.nodes) > 1:
-        return lower_pointwise(task)
-    inverse = Site(node.op_type, {}, (shape,), (dtype_of(source),))
-    strides = reshaped(inverse, out_shape, task.strides_of(result))
-    if strides is None:
-        return lower_pointwise(task)
-    kernel = task.kernel("copy")
-    tensor = task.tensor(source)
-    operands = task.bind_inputs(kernel, [tensor])
-    target = Source(shape, dtype_of(result), name="y")
-    buffer = kernel.buffer(dtype_of(result), "y", "out")
-    target.bind(buffer, strides.strides, SPELLED)
-    order = memory_order(strides.strides, shape)
-    axes = merge_axes(order, shape, [task.strides_of(source), strides.strides])
-    units = emit_loops(kernel, axes, len(shape), [(tensor, (buffer, target))])
-    return [Lowered(kernel, [*operands, result], units, flop=elements(shape))]
 
 
 Placed = list[tuple[Tensor, tuple[Buffer, Source]]]

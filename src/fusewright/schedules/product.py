@@ -21,6 +21,8 @@ from fusewright.schedules.normal_form import Place, Product
 from fusewright.schedules.task import Task
 from fusewright.schedules.tile import AHEAD, Left, Right, TapLoop, emit_tile, shares_of_panels, unrolled_steps
 
+ROWS_AHEAD = 24  # steps along k, where the right side lies in rows that are far apart
+
 
 def emit_product(task: Task, kernel: Kernel, p: Product) -> int:
     """Emit the whole nest; returns the number of units. Sets `p.scratch_bytes`."""
@@ -262,8 +264,10 @@ class _Emitter:
 
     def steps_ahead(self, vectors: int) -> int:
         """How far ahead a tile asks for its weights, where these come from beyond the second cache, and several rows
-        give it the time."""
+        give it the time; of one row, where they are read as they lie, each step from another page."""
         p = self.p
+        if p.dtype == "f32" and p.right_partial and p.tile.rows == 1:
+            return ROWS_AHEAD
         packed = p.dtype == "f32" and p.k_fixed and p.n_fixed and not p.right_partial
         if not packed or p.tile.rows == 1 or p.steps * p.n * SIZES[p.dtype] <= self.task.target.l2_bytes // 2:
             return 0

@@ -66,6 +66,15 @@ def test_pointwise_moves_dimensions(target: Target, perm: tuple[int, ...]) -> No
 
 
 @targets
+@extents
+@pytest.mark.parametrize("shape", [(2, 70, 600), (1, 5, 64), (3, 64, 5), (1, 513, 17)])
+def test_dimensions_trade_places_block_by_block(target: Target, open_extents: bool, shape: tuple[int, ...]) -> None:
+    for perm in ([0, 2, 1], [2, 0, 1]):
+        case = Case([node("Transpose", ["x"], ["y"], perm=perm)], {"x": floats(*shape)})
+        check(case, target, open_extents=open_extents)
+
+
+@targets
 @layouts
 @extents
 @pytest.mark.parametrize("channels", [1, 3, 17, 40])
@@ -88,7 +97,6 @@ MOVEMENTS: dict[str, Move] = {
     "pad": (node("Pad", ["x", "pads"], ["y"]), {"pads": [0, 1, 2, 0, 0, 3]}),
     "pad by reflection": (node("Pad", ["x", "pads"], ["y"], mode="reflect"), {"pads": [0, 1, 2, 0, 2, 3]}),
     "crop": (node("Pad", ["x", "pads"], ["y"]), {"pads": [0, -1, 2, 0, 0, -3]}),
-    "tile": (node("Tile", ["x", "times"], ["y"]), {"times": [2, 1, 3]}),
     "expand": (node("Expand", ["x", "shape"], ["y"]), {"shape": [2, 3, 5, 17]}),
     "gather": (node("Gather", ["x", "at"], ["y"], axis=1), {"at": [[0, -1], [3, 1]]}),
     "gather along rows": (node("Gather", ["x", "at"], ["y"], axis=2), {"at": [16, 0, -17]}),
@@ -164,6 +172,19 @@ def test_gemm(target: Target, transposed: tuple[int, int], bias: tuple[int, ...]
     feeds = {"a": floats(*((5, 3) if trans_a else (3, 5)))}
     constants = {"b": floats(*((17, 5) if trans_b else (5, 17)), seed=1), "c": floats(*bias, seed=2)}
     check(Case([gemm, node("Tanh", ["t"], ["y"])], feeds, constants=constants), target)
+
+
+@widths
+@extents
+@pytest.mark.parametrize("transposed", [(0, 0), (0, 1), (1, 0), (1, 1)])
+@pytest.mark.parametrize(("m", "k", "n"), [(1, 5, 33), (17, 300, 3), (5, 3, 150)])
+def test_gemm_of_what_is_computed(
+    target: Target, open_extents: bool, transposed: tuple[int, int], m: int, k: int, n: int
+) -> None:
+    trans_a, trans_b = transposed
+    gemm = node("Gemm", ["a", "b"], ["y"], transA=trans_a, transB=trans_b)
+    feeds = {"a": floats(*((k, m) if trans_a else (m, k))), "b": floats(*((n, k) if trans_b else (k, n)), seed=1)}
+    check(Case([gemm], feeds), target, open_extents=open_extents)
 
 
 @widths

@@ -114,6 +114,30 @@ static void __attribute__((unused)) fw_transpose_f32(
     }
 }
 
+/* to[to_at + d * to_step + r] = from[at + r * step + d] for r < rows and d < depth: a copy in the other order. A block
+ * touches as many rows, too many for the processor to see that each is read on: so the lines that follow are asked for. */
+#define FW_LINE (64 / (int64_t)sizeof(float))
+#define FW_LINES_AHEAD 4
+static void __attribute__((unused, noinline, cold)) fw_turn_edge(
+    const float *from, int64_t step, int64_t rows, int64_t depth, float *to, int64_t to_step) {
+    for (int64_t d = 0; d < depth; d++)
+        for (int64_t r = 0; r < rows; r++) to[d * to_step + r] = from[r * step + d];
+}
+static void __attribute__((unused)) fw_turn_f32(
+    const float *from, int64_t at, int64_t step, int64_t rows, int64_t depth, float *to, int64_t to_at, int64_t to_step) {
+    int64_t whole = rows / FW_LANES * FW_LANES, even = depth / FW_LANES * FW_LANES;
+    from += at, to += to_at;
+    for (int64_t d = 0; d < even; d += FW_LANES)
+        for (int64_t r = 0; r < whole; r += FW_LANES) {
+            const float *block = from + r * step + d;
+            if (d % FW_LINE == 0)
+                for (int i = 0; i < FW_LANES; i++) __builtin_prefetch(block + i * step + FW_LINES_AHEAD * FW_LINE);
+            fw_transpose_block(block, step, FW_LANES, FW_LANES, to + d * to_step + r, to_step);
+        }
+    fw_turn_edge(from + even, step, whole, depth - even, to + even * to_step, to_step);
+    fw_turn_edge(from + whole * step, step, rows - whole, depth, to + whole, to_step);
+}
+
 FW_FN fw_f32v fw_load_some_f32(const float *x, int64_t count) {
     return count >= FW_LANES ? fw_load_f32(x) : fw_load_f32_n(x, count);
 }

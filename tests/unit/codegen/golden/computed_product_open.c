@@ -1,4 +1,4 @@
-void fw_pack_a00b82b0b8be(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
+void fw_pack_854a76f433da(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
     const float *restrict b = p[0];
     float *restrict packed = p[1];
     const int64_t arg0 = n[0];
@@ -7,39 +7,52 @@ void fw_pack_a00b82b0b8be(void *const *p, const int64_t *n, int64_t lo, int64_t 
     const int64_t arg3 = n[3];
     const int64_t arg4 = n[4];
     const int64_t arg5 = n[5];
+    const int64_t arg6 = n[6];
+    const int64_t arg7 = n[7];
+    const int64_t arg8 = n[8];
+    const int64_t arg9 = n[9];
     (void)p, (void)n, (void)lo, (void)hi, (void)scratch;
     for (int64_t u = lo; u < hi; u++) {
-        const int64_t b_2 = (u / arg0);
-        const int64_t n0 = ((u % arg0) * 8);
-        const int64_t place = ((u * arg1) * 8);
-        for (int64_t k = 0; k < arg1; k++) {
-            const int64_t left = (arg2 - n0);
-            if (left >= 4) {
-                fw_store_f32(packed + place + (k * 8), fw_load_f32(b + (((b_2 % arg3) * arg4) + (k * arg5)) + n0));
-            } else {
-                if (left > 0) {
-                    fw_store_f32(packed + place + (k * 8), fw_load_f32_n(b + (((b_2 % arg3) * arg4) + (k * arg5)) + n0, left));
+        const int64_t group = (u % arg0);
+        const int64_t rest = (u / arg1);
+        const int64_t b_2 = (rest / arg2);
+        const int64_t k0 = ((rest % arg3) * 256);
+        const int64_t k1 = fws_min_i64((k0 + 256), arg4);
+        const int64_t p0 = (group * 8);
+        const int64_t p1 = fws_min_i64((p0 + 8), arg5);
+        for (int64_t k = k0; k < k1; k++) {
+            for (int64_t p_2 = p0; p_2 < p1; p_2++) {
+                const int64_t place = (((((b_2 * arg5) + p_2) * arg4) + k) * 8);
+                const int64_t n_2 = (p_2 * 8);
+                const int64_t left = (arg6 - n_2);
+                if (left >= 4) {
+                    fw_store_f32(packed + place, fw_load_f32(b + (((b_2 % arg7) * arg8) + (k * arg9)) + n_2));
+                } else {
+                    if (left > 0) {
+                        fw_store_f32(packed + place, fw_load_f32_n(b + (((b_2 % arg7) * arg8) + (k * arg9)) + n_2, left));
+                    }
                 }
-            }
-            if (left <= 0) {
-                fw_store_f32(packed + place + (k * 8), fw_splat_f32(0.0f));
-            }
-            const int64_t left_2 = (arg2 - (n0 + 4));
-            if (left_2 >= 4) {
-                fw_store_f32(packed + (place + (k * 8)) + 4, fw_load_f32(b + (((b_2 % arg3) * arg4) + (k * arg5)) + (n0 + 4)));
-            } else {
-                if (left_2 > 0) {
-                    fw_store_f32(packed + (place + (k * 8)) + 4, fw_load_f32_n(b + (((b_2 % arg3) * arg4) + (k * arg5)) + (n0 + 4), left_2));
+                if (left <= 0) {
+                    fw_store_f32(packed + place, fw_splat_f32(0.0f));
                 }
-            }
-            if (left_2 <= 0) {
-                fw_store_f32(packed + (place + (k * 8)) + 4, fw_splat_f32(0.0f));
+                const int64_t n_3 = ((p_2 * 8) + 4);
+                const int64_t left_2 = (arg6 - n_3);
+                if (left_2 >= 4) {
+                    fw_store_f32(packed + place + 4, fw_load_f32(b + (((b_2 % arg7) * arg8) + (k * arg9)) + n_3));
+                } else {
+                    if (left_2 > 0) {
+                        fw_store_f32(packed + place + 4, fw_load_f32_n(b + (((b_2 % arg7) * arg8) + (k * arg9)) + n_3, left_2));
+                    }
+                }
+                if (left_2 <= 0) {
+                    fw_store_f32(packed + place + 4, fw_splat_f32(0.0f));
+                }
             }
         }
     }
 }
 
-void fw_matmul_0345f49468fe(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
+void fw_matmul_85e7018187da(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
     const float *restrict a = p[0];
     const float *restrict b = p[1];
     float *restrict y2 = p[2];
@@ -108,7 +121,7 @@ void fw_matmul_0345f49468fe(void *const *p, const int64_t *n, int64_t lo, int64_
         const int64_t p1 = fws_min_i64((p0 + arg5), arg6);
         for (int64_t p_2 = p0; p_2 < p1; p_2++) {
             const int64_t n0 = (p_2 * 8);
-            const int64_t b_2 = ((n0 * arg7) + ((rest_2 * arg8) * ((arg9 * arg7) * 8)));
+            const int64_t b_2 = ((n0 * arg7) + (rest_2 * (arg8 * ((arg9 * arg7) * 8))));
             const int64_t x_whole = (stop - ((stop - start) % 6));
             for (int64_t x = start; x < x_whole; x += 6) {
                 const int64_t a_2 = ((rest_2 * arg10) + (x * arg11));
@@ -267,7 +280,7 @@ void fw_matmul_0345f49468fe(void *const *p, const int64_t *n, int64_t lo, int64_
         const int64_t tail_2 = ((share == arg24) ? tail : arg25);
         const int64_t whole_vectors = (arg25 - ((arg25 - tail_2) % 4));
         for (int64_t n0_2 = tail_2; n0_2 < whole_vectors; n0_2 += 4) {
-            const int64_t b_3 = (((tail_2 * arg7) + ((rest_2 * arg26) * ((arg9 * arg7) * 8))) + (n0_2 - tail_2));
+            const int64_t b_3 = (((tail_2 * arg7) + (rest_2 * (arg26 * ((arg9 * arg7) * 8)))) + (n0_2 - tail_2));
             const int64_t x_whole_2 = (stop - ((stop - start) % 6));
             for (int64_t x_5 = start; x_5 < x_whole_2; x_5 += 6) {
                 const int64_t a_6 = ((rest_2 * arg27) + (x_5 * arg28));
@@ -373,7 +386,7 @@ void fw_matmul_0345f49468fe(void *const *p, const int64_t *n, int64_t lo, int64_
         }
         if (whole_vectors < arg25) {
             const int64_t partial = (arg25 - whole_vectors);
-            const int64_t b_4 = (((tail_2 * arg7) + ((rest_2 * arg39) * ((arg9 * arg7) * 8))) + (whole_vectors - tail_2));
+            const int64_t b_4 = (((tail_2 * arg7) + (rest_2 * (arg39 * ((arg9 * arg7) * 8)))) + (whole_vectors - tail_2));
             const int64_t x_whole_3 = (stop - ((stop - start) % 6));
             for (int64_t x_9 = start; x_9 < x_whole_3; x_9 += 6) {
                 const int64_t a_10 = ((rest_2 * arg40) + (x_9 * arg41));
