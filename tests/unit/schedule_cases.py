@@ -282,7 +282,6 @@ POINTWISE: dict[str, Callable[[], Case]] = {
     "slice": partial(moved, "Slice", {}, starts=[1, -2], ends=[18, -40], axes=[1, 2], steps=[2, -3]),
     "pad": partial(moved, "Pad", {}, pads=[0, 1, 2, 0, 3, 1]),
     "pad_by_reflection": partial(moved, "Pad", {"mode": "reflect"}, pads=[0, 1, 2, 0, 3, 1]),
-    "tile": partial(moved, "Tile", {}, repeats=[1, 2, 2]),
     "gather": partial(moved, "Gather", {"axis": 1}, indices=[3, 0, -1]),
     "gather_along": partial(moved, "Gather", {"axis": 2}, indices=[3, 0, -1, 7, 8, 9]),
     "concat": partial(concat, 0),

@@ -1,6 +1,7 @@
-"""y = MatMul(a, b) on float16 -> y = Cast(MatMul(Cast(a), Cast(b))): sums of products run in float32 vectors.
+"""y = f(g(a)) on float16 -> y = Cast(f(g(Cast(a)))): what is computed in half precision is computed in float32.
 
-Schedules of contractions and windows have no vectors of half precision; float32 sums are also what users expect of it.
+Processors load and store halves by vectors, but few compute with them. What a node makes stays in float32 for the next
+one, and is rounded where it leaves the graph, or where the model itself rounds it.
 """
 
 from __future__ import annotations
@@ -15,42 +16,60 @@ from fusewright.ops.registry import find
 from fusewright.passes.base import Pass
 
 HALF = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
-WIDENED = (Kind.CONTRACTION, Kind.WINDOW)
+MOVED = (Kind.MOVEMENT, Kind.VIEW)
+TYPES = ("dtype", "output_dtype")  # attributes that name the type of a result
 
 
 @dataclass(frozen=True)
 class WidenHalf(Pass):
-    """By kind of operation; every value must have its type."""
+    """Nodes in the order in which they run; every value must have its type."""
 
     def run(self, model: ir.Model, log: Log) -> bool:
+        wide: dict[ir.Value, ir.Value] = {}
         changed = False
         for node in tuple(model.graph):
-            definition = find(node.domain, node.op_type)
-            if definition is None or definition.kind not in WIDENED:
-                continue
-            if not any(v is not None and v.dtype in HALF for v in (*node.inputs, *node.outputs)):
-                continue
-            widen(model.graph, node)
-            log.made("widen-half", str(node.name), "its sums run in float32")
-            changed = True
+            if node.op_type == "Cast":
+                source = node.inputs[0]
+                if source in wide:
+                    node.replace_input_with(0, wide[source])
+            elif to_widen(node, wide):
+                widen(model.graph, node, wide)
+                log.made("widen-half", str(node.name), "it is computed in float32")
+                changed = True
         return changed
 
 
-def widen(graph: ir.Graph, node: ir.Node) -> None:
-    """Casts around `node`; its results keep their names and types."""
+def to_widen(node: ir.Node, wide: dict[ir.Value, ir.Value]) -> bool:
+    """Whether a node reads halves; what only moves them leaves them as they lie in memory."""
+    definition = find(node.domain, node.op_type)
+    halves = [v for v in node.inputs if v is not None and v.dtype in HALF]
+    if definition is None or not halves or any(a.type is ir.AttributeType.GRAPH for a in node.attributes.values()):
+        return False
+    return definition.kind not in MOVED or any(v in wide for v in halves)
+
+
+def widen(graph: ir.Graph, node: ir.Node, wide: dict[ir.Value, ir.Value]) -> None:
+    """Casts around `node`; its results keep their names and types. `wide` has the float32 value behind each half."""
     for i, value in enumerate(node.inputs):
-        if value is not None and value.dtype in HALF:
-            cast = _cast(value, ir.DataType.FLOAT, f"{node.name}_widen_{i}", f"{node.name}_wide_{i}")
+        if value is None or value.dtype not in HALF:
+            continue
+        if value not in wide:
+            cast = _cast(value, ir.DataType.FLOAT, f"{value.name}_widen", f"{value.name}_wide")
             graph.insert_before(node, cast)
-            node.replace_input_with(i, cast.outputs[0])
-    for i, output in enumerate(node.outputs):
+            wide[value] = cast.outputs[0]
+        node.replace_input_with(i, wide[value])
+    for name in TYPES:
+        if name in node.attributes and node.attributes[name].as_int() in HALF:
+            node.attributes[name] = ir.AttrInt64(name, int(ir.DataType.FLOAT))
+    for output in node.outputs:
         if not output.name or output.dtype not in HALF:
             continue
         half, name = output.dtype, output.name
-        output.name = f"{node.name}_wide_output_{i}"
+        output.name = f"{name}_wide"
         output.type = ir.TensorType(ir.DataType.FLOAT)
-        cast = _cast(output, half, f"{node.name}_narrow_{i}", name)
+        cast = _cast(output, half, f"{name}_narrow", name)
         graph.insert_after(node, cast)
+        wide[cast.outputs[0]] = output
         uses = [use for use in output.uses() if use.node is not cast]
         for use in uses:
             use.node.replace_input_with(use.idx, cast.outputs[0])

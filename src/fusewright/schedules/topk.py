@@ -27,7 +27,6 @@ def lower_topk(task: Task) -> list[Lowered]:
     values, places = (task.bind_output(kernel, v)[1] for v in node.outputs)
     operands += list(node.outputs)
     k = site.shape[axis]
-    heap = kernel.scratch("i64", k, "heap")
     with kernel.loop(kernel.hi, "u", start=kernel.lo) as unit:
         idx = decompose(kernel, unit, [shape[d] for d in rows], "i")
         idx.insert(axis, index(0))
@@ -43,7 +42,7 @@ def lower_topk(task: Task) -> list[Lowered]:
                 f"fw_topk_{x.dtype}",
                 (
                     x.buffer, call[0], call[1], arg(shape[axis]), arg(k), largest,
-                    values.buffer, call[2], call[3], places.buffer, call[4], call[5], heap,
+                    values.buffer, call[2], call[3], places.buffer, call[4], call[5],
                 ),
             )
         )  # fmt: skip

@@ -19,6 +19,7 @@
         for (int64_t k = 0; k < count; k++) p[i[k]] = v[k]; \
     }
 FW_ELEMENTS(FW_DEFINE_GATHER)
+FW_DEFINE_GATHER(f16, _Float16)
 
 /* bfloat16 is kept in 16 bits and computed with as float32, rounded to nearest even after each operation. */
 FW_FN float fws_bf16_value(uint16_t bits) {
