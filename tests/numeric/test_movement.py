@@ -159,6 +159,28 @@ def test_top_k_takes_nan_as_the_largest() -> None:
     cases.check()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int8", "int64"])
+@pytest.mark.parametrize("largest", [0, 1])
+def test_best_of_long_rows(dtype: str, largest: int, rng: np.random.Generator) -> None:
+    """Most elements are passed by many at once; of equal ones the first is taken, and NaN is larger than all."""
+    x = np.round(rng.standard_normal((3, 1000)) * 30).astype(dtype)
+    x[2] = np.sort(x[2])
+    if dtype.startswith("float"):
+        x[0, [5, 400, 401, 999]] = np.nan, np.inf, -np.inf, np.nan
+        x[1, ::2] = np.nan
+    cases = Cases()
+    for k in (1, 7, 90, 1000):
+        for axis, turned in ((1, x), (0, x.T.copy())):
+            keys = turned if largest == 0 else np.where(np.isnan(turned), np.inf, turned).astype(np.float64)
+            order = np.argsort(-keys if largest else keys, axis=axis, kind="stable")
+            if largest and dtype.startswith("float"):  # what is not a number before infinity
+                order = np.lexsort((-keys, ~np.isnan(turned)), axis=axis)
+            places = np.take(order, np.arange(k), axis=axis)
+            best = np.take_along_axis(turned, places, axis=axis), places.astype(np.int64)
+            cases.add("TopK", turned, ints(k), outputs=2, axis=axis, largest=largest, expected=best)
+    cases.check()
+
+
 COORDINATES = ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric")
 
 

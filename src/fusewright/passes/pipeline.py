@@ -67,7 +67,7 @@ def optimize(model: ir.Model, log: Log | None = None) -> ir.Model:
     return result
 
 
-PREPARE: tuple[Pass, ...] = (ScaleForPowers(), MultiplyOnce())
+PREPARE: tuple[Pass, ...] = (ScaleForPowers(), MultiplyOnce(), WidenHalf(), RemoveDead())
 """Behind OPTIMIZE, once a model, for kernels that Fusewright makes: other engines gain nothing by it."""
 
 

@@ -1,15 +1,17 @@
 """y = f(g(a)) on float16 -> y = Cast(f(g(Cast(a)))): what is computed in half precision is computed in float32.
 
 Processors load and store halves by vectors, but few compute with them. What a node makes stays in float32 for the next
-one, and is rounded where it leaves the graph, or where the model itself rounds it.
+one, and is rounded where it leaves the graph, or where the model itself rounds it. Weights become float32 ones.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import onnx_ir as ir
 
+from fusewright.errors import InternalError
 from fusewright.graph.decisions import Log
 from fusewright.ops.opdef import Kind
 from fusewright.ops.registry import find
@@ -22,7 +24,7 @@ TYPES = ("dtype", "output_dtype")  # attributes that name the type of a result
 
 @dataclass(frozen=True)
 class WidenHalf(Pass):
-    """Nodes in the order in which they run; every value must have its type."""
+    """Nodes in the order in which they run, as far as values have their types."""
 
     def run(self, model: ir.Model, log: Log) -> bool:
         wide: dict[ir.Value, ir.Value] = {}
@@ -41,11 +43,11 @@ class WidenHalf(Pass):
 
 def to_widen(node: ir.Node, wide: dict[ir.Value, ir.Value]) -> bool:
     """Whether a node reads halves; what only moves them leaves them as they lie in memory."""
-    definition = find(node.domain, node.op_type)
     halves = [v for v in node.inputs if v is not None and v.dtype in HALF]
-    if definition is None or not halves or any(a.type is ir.AttributeType.GRAPH for a in node.attributes.values()):
+    if node.domain != "" or not halves or any(a.type is ir.AttributeType.GRAPH for a in node.attributes.values()):
         return False
-    return definition.kind not in MOVED or any(v in wide for v in halves)
+    definition = find(node.domain, node.op_type)
+    return definition is None or definition.kind not in MOVED or any(v in wide for v in halves)
 
 
 def widen(graph: ir.Graph, node: ir.Node, wide: dict[ir.Value, ir.Value]) -> None:
@@ -53,7 +55,9 @@ def widen(graph: ir.Graph, node: ir.Node, wide: dict[ir.Value, ir.Value]) -> Non
     for i, value in enumerate(node.inputs):
         if value is None or value.dtype not in HALF:
             continue
-        if value not in wide:
+        if value not in wide and value.is_initializer() and not value.is_graph_input():
+            wide[value] = _wide_weight(graph, value)
+        elif value not in wide:
             cast = _cast(value, ir.DataType.FLOAT, f"{value.name}_widen", f"{value.name}_wide")
             graph.insert_before(node, cast)
             wide[value] = cast.outputs[0]
@@ -76,6 +80,18 @@ def widen(graph: ir.Graph, node: ir.Node, wide: dict[ir.Value, ir.Value]) -> Non
         for position, value in enumerate(graph.outputs):
             if value is output:
                 graph.outputs[position] = cast.outputs[0]
+
+
+def _wide_weight(graph: ir.Graph, value: ir.Value) -> ir.Value:
+    """The weight in float32, of which there is no copy until it is packed for a kernel."""
+    half = value.const_value
+    if half is None:
+        raise InternalError(f"the weight {value.name} has no elements")
+    name, shape, to = f"{value.name}_wide", half.shape.numpy(), ir.DataType.FLOAT
+    tensor = ir.LazyTensor(lambda: ir.tensor(half.numpy().astype(np.float32)), to, ir.Shape(shape), name=name)
+    made = ir.Value(name=name, type=ir.TensorType(to), shape=ir.Shape(shape), const_value=tensor)
+    graph.initializers[name] = made
+    return made
 
 
 def _cast(value: ir.Value, to: ir.DataType, name: str, result: str) -> ir.Node:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fusewright.graph.group import elements, shape_of
-from fusewright.kernel.expr import Expr, Load, arg, index
+from fusewright.kernel.expr import SIZES, Expr, Load, arg, index
 from fusewright.kernel.loops import CallC
 from fusewright.kernel.tensor import Source
 from fusewright.schedules.scatter import decompose
@@ -27,14 +27,15 @@ def lower_topk(task: Task) -> list[Lowered]:
     values, places = (task.bind_output(kernel, v)[1] for v in node.outputs)
     operands += list(node.outputs)
     k = site.shape[axis]
+    heap = kernel.scratch("i64", k + -(-k * SIZES[x.dtype] // SIZES["i64"]), "heap")
     with kernel.loop(kernel.hi, "u", start=kernel.lo) as unit:
         idx = decompose(kernel, unit, [shape[d] for d in rows], "i")
         idx.insert(axis, index(0))
         call: list[Expr] = []
         for tensor, value in ((x, source), (values, node.outputs[0]), (places, node.outputs[1])):
-            at = tensor.at(tuple(idx))
-            assert isinstance(at, Load)
-            call += [at.index, arg(task.strides_of(value)[axis])]
+            first = tensor.at(tuple(idx))
+            assert isinstance(first, Load)
+            call += [first.index, arg(task.strides_of(value)[axis])]
         assert x.buffer is not None and values.buffer is not None and places.buffer is not None
         largest = index(1 if site.get("largest") else 0)
         kernel.emit(
@@ -42,7 +43,7 @@ def lower_topk(task: Task) -> list[Lowered]:
                 f"fw_topk_{x.dtype}",
                 (
                     x.buffer, call[0], call[1], arg(shape[axis]), arg(k), largest,
-                    values.buffer, call[2], call[3], places.buffer, call[4], call[5],
+                    values.buffer, call[2], call[3], places.buffer, call[4], call[5], heap,
                 ),
             )
         )  # fmt: skip

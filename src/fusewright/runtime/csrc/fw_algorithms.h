@@ -7,35 +7,28 @@
 /* The k best of n elements, best first: the largest (or smallest), of equal ones the first; NaN is larger than all.
  *
  * x, values and places are addressed in elements from their offsets in steps of their strides. The best so far are a
- * heap in values and places with the worst of them on top; it is sorted by taking that off. Of a row that lies side by
- * side, FW_SCANNED elements that are all worse than it are passed at once.
+ * heap, for which `at` has room (k places, then k elements), with the worst of them on top; it is sorted by taking that
+ * off. Of a row that lies side by side, FW_SCANNED elements that are all worse than it are passed at once.
  */
 #define FW_SCANNED 64
 #define FW_DEFINE_TOPK(S, T, KEY) \
-    typedef struct { T *values; int64_t values_step; int64_t *places; int64_t places_step; int largest; } fw_heap_##S; \
     FW_FN int fw_topk_before_##S(T a, T b, int64_t i, int64_t j, int largest) { \
         int equal = KEY(a) == KEY(b) || (KEY(a) != KEY(a) && KEY(b) != KEY(b)); \
         if (equal) return i < j; \
         int greater = KEY(a) != KEY(a) || (KEY(b) == KEY(b) && KEY(a) > KEY(b)); \
         return largest ? greater : !greater; \
     } \
-    FW_FN void fw_topk_sink_##S(fw_heap_##S h, int64_t k, int64_t at, T value, int64_t place) { \
+    FW_FN void fw_topk_sink_##S(T *best, int64_t *at, int64_t k, int64_t hole, T value, int64_t place, int largest) { \
         for (;;) { \
-            int64_t child = 2 * at + 1; \
+            int64_t child = 2 * hole + 1; \
             if (child >= k) break; \
-            T own = h.values[child * h.values_step]; \
-            int64_t own_place = h.places[child * h.places_step]; \
-            if (child + 1 < k) { \
-                T next = h.values[(child + 1) * h.values_step]; \
-                int64_t next_place = h.places[(child + 1) * h.places_step]; \
-                if (fw_topk_before_##S(own, next, own_place, next_place, h.largest)) \
-                    child++, own = next, own_place = next_place; \
-            } \
-            if (!fw_topk_before_##S(value, own, place, own_place, h.largest)) break; \
-            h.values[at * h.values_step] = own, h.places[at * h.places_step] = own_place; \
-            at = child; \
+            if (child + 1 < k && fw_topk_before_##S(best[child], best[child + 1], at[child], at[child + 1], largest)) \
+                child++; \
+            if (!fw_topk_before_##S(value, best[child], place, at[child], largest)) break; \
+            best[hole] = best[child], at[hole] = at[child]; \
+            hole = child; \
         } \
-        h.values[at * h.values_step] = value, h.places[at * h.places_step] = place; \
+        best[hole] = value, at[hole] = place; \
     } \
     /* Whether none of them is to be taken in; as a sum, for which compilers know vectors. */ \
     FW_FN int fw_topk_all_worse_##S(const T *x, T worst, int largest) { \
@@ -47,25 +40,23 @@
         return !better; \
     } \
     static void __attribute__((unused)) fw_topk_##S( \
-        const T *x, int64_t x_at, int64_t step, int64_t n, int64_t k, int64_t largest, T *values, int64_t values_at, \
-        int64_t values_step, int64_t *places, int64_t places_at, int64_t places_step) { \
-        fw_heap_##S h = {values + values_at, values_step, places + places_at, places_step, (int)largest}; \
+        const T *x, int64_t x_at, int64_t step, int64_t n, int64_t k, int64_t is_largest, T *values, int64_t values_at, \
+        int64_t values_step, int64_t *places, int64_t places_at, int64_t places_step, int64_t *at) { \
+        int largest = (int)is_largest; \
+        T *best = (T *)(at + k); \
         x += x_at; \
-        for (int64_t i = 0; i < k; i++) h.values[i * values_step] = x[i * step], h.places[i * places_step] = i; \
-        for (int64_t i = k / 2; i-- > 0;) \
-            fw_topk_sink_##S(h, k, i, h.values[i * values_step], h.places[i * places_step]); \
+        for (int64_t i = 0; i < k; i++) best[i] = x[i * step], at[i] = i; \
+        for (int64_t i = k / 2; i-- > 0;) fw_topk_sink_##S(best, at, k, i, best[i], at[i], largest); \
         for (int64_t i = k; i < n;) { \
             int64_t end = n - i < FW_SCANNED ? n : i + FW_SCANNED; \
-            if (step == 1 && end - i == FW_SCANNED && fw_topk_all_worse_##S(x + i, h.values[0], h.largest)) i = end; \
+            if (step == 1 && end - i == FW_SCANNED && fw_topk_all_worse_##S(x + i, best[0], largest)) i = end; \
             for (; i < end; i++) \
-                if (fw_topk_before_##S(x[i * step], h.values[0], i, h.places[0], h.largest)) \
-                    fw_topk_sink_##S(h, k, 0, x[i * step], i); \
+                if (fw_topk_before_##S(x[i * step], best[0], i, at[0], largest)) \
+                    fw_topk_sink_##S(best, at, k, 0, x[i * step], i, largest); \
         } \
-        for (int64_t left = k; left-- > 1;) { \
-            T value = h.values[left * values_step]; \
-            int64_t place = h.places[left * places_step]; \
-            h.values[left * values_step] = h.values[0], h.places[left * places_step] = h.places[0]; \
-            fw_topk_sink_##S(h, left, 0, value, place); \
+        for (int64_t left = k; left-- > 0;) { \
+            values[values_at + left * values_step] = best[0], places[places_at + left * places_step] = at[0]; \
+            if (left) fw_topk_sink_##S(best, at, left, 0, best[left], at[left], largest); \
         } \
     }
 #define FW_KEY(x) (x)
