@@ -55,10 +55,9 @@
     }
 #define FW_BITES FW_BITE(8) FW_BITE(4) FW_BITE(2) FW_BITE(1)
 
-#define FW_DEFINE_ELEMENT(S, T) \
+#define FW_DEFINE_MEMORY(S, T) \
     typedef T fw_##S##v __attribute__((vector_size(FW_LANES * sizeof(T)))); \
     typedef T fw_##S##vu __attribute__((vector_size(FW_LANES * sizeof(T)), aligned(1), may_alias)); \
-    FW_FN fw_##S##v fw_splat_##S(T x) { return x - (fw_##S##v){0}; } /* x - 0 keeps -0.0, x + 0 would not */ \
     FW_FN fw_##S##v fw_load_##S(const void *p) { return *(const fw_##S##vu *)p; } \
     FW_FN void fw_store_##S(void *p, fw_##S##v v) { *(fw_##S##vu *)p = v; } \
     FW_FN fw_##S##v fw_load_part_##S(const void *p, int64_t n) { \
@@ -77,8 +76,11 @@
         if (n == FW_LANES) { fw_store_##S(p, v); return; } \
         FW_BITES \
     }
-FW_ELEMENTS(FW_DEFINE_ELEMENT)
-FW_DEFINE_ELEMENT(f16, _Float16) /* loaded, stored and converted alone */
+#define FW_DEFINE_SPLAT(S, T) \
+    FW_FN fw_##S##v fw_splat_##S(T x) { return x - (fw_##S##v){0}; } /* x - 0 keeps -0.0, x + 0 would not */
+FW_ELEMENTS(FW_DEFINE_MEMORY)
+FW_ELEMENTS(FW_DEFINE_SPLAT)
+FW_DEFINE_MEMORY(f16, _Float16) /* halves are loaded, stored and converted, no more */
 
 /* Partial access by masked instructions where the machine has them, else by halves (at most four copies). */
 #define FW_PARTIAL_GENERIC(S) \
