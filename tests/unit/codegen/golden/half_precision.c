@@ -1,4 +1,4 @@
-void fw_pointwise_7f48a39f408e(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
+void fw_pointwise_97c5e9549f07(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
     const _Float16 *restrict x0 = p[0];
     _Float16 *restrict y1 = p[1];
     const int64_t arg0 = n[0];
@@ -6,9 +6,14 @@ void fw_pointwise_7f48a39f408e(void *const *p, const int64_t *n, int64_t lo, int
     const int64_t start = (lo * 2048);
     const int64_t stop = fws_min_i64((hi * 2048), arg0);
     const int64_t length = (stop - start);
-    for (int64_t i = 0; i < length; i++) {
-        const int64_t t = start + i;
-        const _Float16 t_2 = x0[t];
-        y1[t] = (_Float16)(((float)t_2) + ((float)t_2));
+    const int64_t whole = (length - (length % 8));
+    for (int64_t v = 0; v < whole; v += 8) {
+        const fw_f16v t = fw_load_f16(x0 + start + v);
+        fw_store_f16(y1 + start + v, fw_to_f16((fw_to_f32(t) + fw_to_f32(t))));
+    }
+    if (whole < length) {
+        const int64_t rest = (length - whole);
+        const fw_f16v t_2 = fw_load_f16_n(x0 + start + whole, rest);
+        fw_store_f16_n(y1 + start + whole, fw_to_f16((fw_to_f32(t_2) + fw_to_f32(t_2))), rest);
     }
 }
