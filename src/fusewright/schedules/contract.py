@@ -126,7 +126,7 @@ def matrix_product(
     steps = k if fixed or constant else 1
     pairs = pick_paired(task, "matmul", array, x.extent if fixed else None, k, n) if len(shape_b) == 2 else None
     tile = pairs or pick_tile(task, f"matmul {dtype}", n if n_fixed else None, x.extent if fixed else None, steps)
-    if direct and x.extent == 1:
+    if direct and x.extent == 1 and dtype == "f32":
         tile = TileShape(1, min(ROW_VECTORS, -(-n // task.target.lanes)))
     if dtype == "f64":  # half as many elements in a register, so half the rows
         tile = TileShape(max(1, tile.rows // 2), tile.vectors)
