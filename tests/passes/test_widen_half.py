@@ -47,6 +47,11 @@ def test_what_the_model_rounds_is_rounded() -> None:
     assert outcome.ops == ["Cast", "Cast", "Exp", "Cast"]
 
 
+def test_what_is_cast_like_a_half_is_rounded_once() -> None:
+    outcome = widen("g (double[2,3] a, float16[1] h) => (float16[2,3] y) { y = CastLike(a, h) }")
+    assert outcome.ops == ["CastLike"] and not outcome.changed
+
+
 def test_what_is_only_moved_stays_narrow_in_memory() -> None:
     outcome = widen("g (int64[5] i) => (float16[5,3] y) <float16[9,3] w> { g = Gather(w, i) y = Exp(g) }")
     assert outcome.ops == ["Gather", "Cast", "Exp", "Cast"]

@@ -19,6 +19,7 @@ from fusewright.passes.base import Pass
 
 HALF = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 MOVED = (Kind.MOVEMENT, Kind.VIEW)
+ROUNDING = ("Cast", "CastLike")  # what the model itself rounds, from whatever type
 TYPES = ("dtype", "output_dtype")  # attributes that name the type of a result
 
 
@@ -30,7 +31,7 @@ class WidenHalf(Pass):
         wide: dict[ir.Value, ir.Value] = {}
         changed = False
         for node in tuple(model.graph):
-            if node.op_type == "Cast":
+            if node.op_type in ROUNDING:
                 source = node.inputs[0]
                 if source in wide:
                     node.replace_input_with(0, wide[source])
@@ -47,7 +48,7 @@ def to_widen(node: ir.Node, wide: dict[ir.Value, ir.Value]) -> bool:
     if node.domain != "" or not halves or any(a.type is ir.AttributeType.GRAPH for a in node.attributes.values()):
         return False
     definition = find(node.domain, node.op_type)
-    return definition is None or definition.kind not in MOVED or any(v in wide for v in halves)
+    return definition is not None and (definition.kind not in MOVED or any(v in wide for v in halves))
 
 
 def widen(graph: ir.Graph, node: ir.Node, wide: dict[ir.Value, ir.Value]) -> None:
