@@ -6,6 +6,7 @@ The other tests of kernels run on the best that this machine has, or in the inte
 from __future__ import annotations
 
 import ctypes
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -77,13 +78,13 @@ class Kernels:
         }
         printed = [print_kernel(lowered.kernel) for kernels in self.lowered.values() for lowered in kernels]
         texts = {each.symbol: f"{EXPORTED} {each.symbol}{ARGUMENTS};\n{each.text}" for each in printed}
-        self._path = folder / "kernels.so"
+        self.path = folder / "kernels.so"
         source, made = folder / "kernels.c", folder / "kernels.o"
         source.write_text('#include "fw_prelude.h"\n' + "\n".join(texts.values()))
         compiler, commands = find_compiler(), Commands(folder)
         commands.run(compiler.compile_command(target, str(source), str(made)))
-        commands.run(compiler.link_command(target, [str(made)], str(self._path)))
-        self._handle = open_library(self._path) if target.arch == host_arch() else None
+        commands.run(compiler.link_command(target, [str(made)], str(self.path)))
+        self._handle = open_library(self.path) if target.arch == host_arch() else None
 
     def outputs(self, name: str) -> list[Array]:
         def run(lowered: Lowered, arrays: Sequence[Array]) -> None:
@@ -95,7 +96,7 @@ class Kernels:
 
     def _kernel(self, symbol: str) -> Kernel:
         if self._handle is None:
-            return Emulated(self._path, symbol)
+            return Emulated(self.path, symbol)
         return Native(address_of(self._handle, symbol))
 
 
@@ -129,6 +130,27 @@ def kernels(target: Target, request: pytest.FixtureRequest, tmp_path_factory: py
 @pytest.mark.parametrize("name", CASES)
 def test_schedule(kernels: Kernels, name: str) -> None:
     compare(kernels.outputs(name), expected(name))
+
+
+def test_kernels_need_nothing_but_libc(kernels: Kernels) -> None:
+    """No function of a compiler's own library, which is not linked: their names begin with two underscores."""
+    needed = undefined_symbols(kernels.path)
+    assert "sinf" in needed  # what the cases take from libm
+    assert not [name for name in needed if name.startswith("__")]
+
+
+def undefined_symbols(path: Path) -> set[str]:
+    """What an ELF library of 64 bits takes from others: the dynamic symbols of no section."""
+    data = path.read_bytes()
+    (first,), (size, count) = struct.unpack_from("<Q", data, 0x28), struct.unpack_from("<HH", data, 0x3A)
+    sections = [struct.unpack_from("<IIQQQQIIQQ", data, first + i * size) for i in range(count)]
+    found = set()
+    for kind, start, length, names in ((s[1], s[4], s[5], sections[s[6]][4]) for s in sections):
+        for at in range(start, start + length, 24) if kind == 11 else ():  # SHT_DYNSYM
+            name, _, _, section = struct.unpack_from("<IBBH", data, at)
+            if name and section == 0:
+                found.add(data[names + name : data.index(b"\0", names + name)].decode())
+    return found
 
 
 def compare(outputs: Sequence[Array], expected: Sequence[Array]) -> None:

@@ -268,6 +268,7 @@ POINTWISE: dict[str, Callable[[], Case]] = {
     **{f"div_{dtype}": partial(pair, "Div", dtype) for dtype in ("int8", "int32", "uint64")},
     "cast_to_int8": partial(cast, "float32", 3),
     "cast_to_half": partial(cast, "float32", 10),
+    "cast_of_double_to_half": partial(cast, "float64", 10),
     "cast_of_int64": partial(cast, "int64", 1),
     "cast_to_double": partial(cast, "float32", 11),
     "broadcast": partial(broadcast, "last"),

@@ -24,6 +24,7 @@ from vector_library import (
     BINARY_F32,
     C_NAMES,
     DTYPES,
+    HALVES,
     INTEGER_BINARY,
     INTEGERS,
     NEON,
@@ -395,3 +396,58 @@ def test_select_and_bool(library: AnyLibrary) -> None:
         less = x < y
     assert np.array_equal(library("select", x, y), np.where(less, x, np.float32(7)), equal_nan=True)
     assert np.array_equal(library("boolean", x, y, out=np.uint8), less.astype(np.uint8))
+
+
+def between_halves(half: str) -> Array:
+    """Each finite half, the middles between neighbours, and the float32 next to all of these; NaN and infinity."""
+    with np.errstate(invalid="ignore"):
+        values = np.arange(1 << 16, dtype=np.uint16).view(HALVES[half]).astype(np.float64)
+    finite = np.unique(values[np.isfinite(values)])
+    middles = (finite[1:] + finite[:-1]) / 2
+    over = finite[-1] + (finite[-1] - finite[-2]) / 2  # what is at least as large becomes infinity
+    points = np.concatenate([finite, middles, [over, -over]]).astype(np.float32)
+    edges = np.array([np.inf, -np.inf, np.nan, -np.nan, 3e38, 1e-45, -1e-45, 0.0, -0.0], np.float32)
+    return np.concatenate([points, np.nextafter(points, np.inf), np.nextafter(points, -np.inf), edges])
+
+
+def same_halves(made: Array, wanted: Array, half: str) -> None:
+    with np.errstate(invalid="ignore"):
+        a, b = made.view(HALVES[half]).astype(np.float32), wanted.astype(np.float32)
+    np.testing.assert_array_equal(np.isnan(a), np.isnan(b))
+    known = ~np.isnan(b)
+    np.testing.assert_array_equal(made[known], wanted.view(np.uint16)[known])
+
+
+@pytest.mark.parametrize("kind", ["v", "s"])
+@pytest.mark.parametrize("half", list(HALVES))
+def test_halves_and_their_values(library: AnyLibrary, half: str, kind: str) -> None:
+    """Every half has its value; every float32 is rounded to the nearest half, ties to even."""
+    every = np.arange(1 << 16, dtype=np.uint16)
+    with np.errstate(invalid="ignore"):
+        values = every.view(HALVES[half]).astype(np.float32)
+    np.testing.assert_array_equal(library(f"{kind}_value_{half}", every, out=np.float32), values)
+    x = between_halves(half)
+    x = np.concatenate([x, np.zeros(-len(x) % 16, np.float32)])
+    with np.errstate(over="ignore", invalid="ignore"):
+        wanted = x.astype(HALVES[half])
+    same_halves(library(f"{kind}_bits_{half}", x, out=np.uint16), wanted, half)
+
+
+def test_a_double_becomes_a_half_in_one_rounding_or_in_two(library: AnyLibrary) -> None:
+    middles = between_halves("f16").astype(np.float64)
+    x = np.concatenate([middles, middles * (1 + 2.0**-40), middles * (1 - 2.0**-40), [1e300, -1e300, 1e-300, 0.0]])
+    x = np.concatenate([x, np.zeros(-len(x) % 16)])
+    with np.errstate(over="ignore", invalid="ignore"):
+        once, twice = x.astype(np.float16), x.astype(np.float32).astype(np.float16)
+    assert np.any(once.view(np.uint16) != twice.view(np.uint16))
+    same_halves(library("s_odd_f16", x, out=np.uint16), once, "f16")
+    same_halves(library("s_twice_f16", x, out=np.uint16), twice, "f16")
+
+
+@pytest.mark.parametrize("half", list(HALVES))
+def test_partial_access_to_halves(library: AnyLibrary, half: str) -> None:
+    x = np.arange(16, dtype=np.float32).astype(HALVES[half])
+    for n in range(library.isa.lanes + 1):
+        made = library(f"part_{half}", x.view(np.uint16), n=n).view(HALVES[half])
+        np.testing.assert_array_equal(made[:n].astype(np.float32), x[:n].astype(np.float32) + 1)
+        assert not made[n:].astype(np.float32).any()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 from emulator import Emulator
 from numpy.typing import NDArray
@@ -81,16 +82,17 @@ INTEGERS: dict[str, np.dtype[Any]] = {
 }
 DTYPES: dict[str, np.dtype[Any]] = {"f32": np.dtype(np.float32), "f64": np.dtype(np.float64), **INTEGERS}
 INTEGER_BINARY = ("max", "min", "div", "mod", "fmod", "pow")
+HALVES: dict[str, np.dtype[Any]] = {"f16": np.dtype(np.float16), "bf16": np.dtype(ml_dtypes.bfloat16)}
 C_NAMES = {"f32": "float", "f64": "double", **{k: f"{v.name}_t" for k, v in INTEGERS.items()}}
 
 
 def source() -> str:
     """One exported loop for each function under test."""
-    lines = ['#include "fw_scalar.h"', "#define X(i) (x + (i))"]
+    lines = ['#include "fw_kernel.h"', "#define X(i) (x + (i))"]
 
-    def loop(name: str, element: str, body: str, out: str | None = None) -> None:
+    def loop(name: str, element: str, body: str, out: str | None = None, step: str = "FW_LANES") -> None:
         types = f"{C_NAMES[out or element]} *r, const {C_NAMES[element]} *x, const {C_NAMES[element]} *y, int64_t n"
-        lines.append(f"void {name}({types}) {{ (void)y; for (int64_t i = 0; i < n; i += FW_LANES) {{ {body} }} }}")
+        lines.append(f"void {name}({types}) {{ (void)y; for (int64_t i = 0; i < n; i += {step}) {{ {body} }} }}")
 
     for name in (*UNARY_F32, "exp_low"):
         loop(f"v_{name}_f32", "f32", f"fw_store_f32(r + i, fw_{name}_f32(fw_load_f32(x + i)));")
@@ -127,6 +129,17 @@ def source() -> str:
     for element in ("f32", "f64", "i32", "i64"):
         for name in ("hsum", "hprod", "hmax", "hmin"):
             loop(f"{name}_{element}", element, f"*r = fw_{name}_{element}(fw_load_{element}(x));")
+    for half in HALVES:
+        loop(f"v_value_{half}", "u16", f"fw_store_f32(r + i, fw_load_{half}(x + i));", "f32")
+        loop(f"s_value_{half}", "u16", f"r[i] = fws_value_{half}(x[i]);", "f32", "1")
+        loop(f"v_bits_{half}", "f32", f"fw_store_{half}(r + i, fw_load_f32(x + i));", "u16")
+        loop(f"s_bits_{half}", "f32", f"r[i] = fws_bits_{half}(x[i]);", "u16", "1")
+        lines.append(
+            f"void part_{half}(uint16_t *r, const uint16_t *x, const void *y, int64_t n) "
+            f"{{ (void)y; fw_store_{half}_n(r, fw_load_{half}_n(x, n) + 1, n); }}"
+        )
+    loop("s_odd_f16", "f64", "r[i] = fws_bits_f16(fws_to_odd(x[i]));", "u16", "1")
+    loop("s_twice_f16", "f64", "r[i] = fws_bits_f16((float)x[i]);", "u16", "1")
     loop("select", "f32", "fw_store_f32(r + i, fw_sel_f32(fw_load_f32(x + i) < fw_load_f32(y + i), "
          "fw_load_f32(x + i), fw_splat_f32(7)));")  # fmt: skip
     loop("boolean", "f32", "fw_store_u8(r + i, fw_bool_from_mask(fw_load_f32(x + i) < fw_load_f32(y + i)));", "u8")

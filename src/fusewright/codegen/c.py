@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 from fusewright.codegen.c_ops import scalar_op, vector_op
 from fusewright.errors import InternalError
-from fusewright.kernel.expr import Arg, Buffer, Const, Expr, Load, Op, Var, children
+from fusewright.kernel.expr import HALVES, Arg, Buffer, Const, Expr, Load, Op, Var, children, computed
 from fusewright.kernel.loops import Assign, CallC, Comment, Define, For, If, Kernel, Part, Stmt, Store
 
 C_TYPES = {
     "bool": "uint8_t", "i8": "int8_t", "u8": "uint8_t", "i16": "int16_t", "u16": "uint16_t", "i32": "int32_t",
-    "u32": "uint32_t", "i64": "int64_t", "u64": "uint64_t", "f16": "_Float16", "bf16": "uint16_t",
+    "u32": "uint32_t", "i64": "int64_t", "u64": "uint64_t", "f16": "uint16_t", "bf16": "uint16_t",
     "f32": "float", "f64": "double",
 }  # fmt: skip
-VALUE_TYPES = {**C_TYPES, "bf16": "float"}  # a bfloat16 is stored in 16 bits and computed with in 32
+VALUE_TYPES = {**C_TYPES, **dict.fromkeys(HALVES, "float")}
 IDENTIFIER = re.compile(r"\b[A-Za-z_]\w*")
 OWN = "FW_OWN"  # stands for the kernel's symbol in the names of its parts
 LONG_LINE = 90  # a longer expression gets a name
@@ -77,7 +77,7 @@ def _pointer(b: Buffer, aliased: bool) -> str:
 def c_type(x: Expr) -> str:
     if not x.vec:
         return VALUE_TYPES[x.dtype]
-    return "fw_i32v" if x.dtype == "bool" else f"fw_{x.dtype}v"
+    return "fw_i32v" if x.dtype == "bool" else f"fw_{computed(x.dtype)}v"
 
 
 class _Printer:
@@ -178,8 +178,8 @@ class _Printer:
         value, where = self.text(s.value), _strip(self.text(s.index))
         name, dtype = s.buffer.name, s.buffer.dtype
         if not s.value.vec:
-            if dtype == "bf16":
-                value = f"fws_bf16_bits({value})"
+            if dtype in HALVES:
+                value = f"fws_bits_{dtype}({_strip(value)})"
             self.line(f"{name}[{where}] = {_strip(value)};")
             return
         kind = dtype
@@ -247,7 +247,7 @@ class _Printer:
     def load(self, e: Load) -> str:
         where, name, dtype = _strip(self.text(e.index)), e.buffer.name, e.dtype
         if not e.vec:
-            return f"fws_bf16_value({name}[{where}])" if dtype == "bf16" else f"{name}[{where}]"
+            return f"fws_value_{dtype}({name}[{where}])" if dtype in HALVES else f"{name}[{where}]"
         kind = "u8" if dtype == "bool" else dtype
         if e.index.vec:
             count = "FW_LANES" if e.count is None else self.text(e.count)
@@ -285,13 +285,12 @@ def _constant(e: Const) -> str:
         return "1" if v else "0"
     if e.dtype in ("f32", "f64", "f16", "bf16"):
         suffix = "" if e.dtype == "f64" else "f"
-        cast = "(_Float16)" if e.dtype == "f16" else ""
         if math.isnan(v):
-            return f'{cast}__builtin_nan{suffix}("")'
+            return f'__builtin_nan{suffix}("")'
         if math.isinf(v):
-            return f"({'-' if v < 0 else ''}{cast}__builtin_inf{suffix}())"
+            return f"({'-' if v < 0 else ''}__builtin_inf{suffix}())"
         text = f"{float(v)!r}{suffix}" if v == int(v) and abs(v) < 1e6 else f"{float(v).hex()}{suffix}"
-        return f"({cast}{text})" if text.startswith("-") or cast else text
+        return f"({text})" if text.startswith("-") else text
     if e.dtype == "u64":
         return f"{int(v)}u"
     if e.dtype == "i64" and v == -(2**63):

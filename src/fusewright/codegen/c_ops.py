@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fusewright.kernel.expr import COMPARISONS, FLOATS, INTS, UNSIGNED, Op
+from fusewright.kernel.expr import COMPARISONS, FLOATS, HALVES, INTS, UNSIGNED, Op, computed
 
 INFIX = {
     "add": "+", "sub": "-", "mul": "*", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!=",
@@ -23,14 +23,20 @@ MASKS = {  # how a mask of 32-bit lanes becomes one as wide as the values that i
     "f32": "", "i32": "", "u32": "", "f64": "fw_to_i64", "i64": "fw_to_i64", "u64": "fw_to_i64",
     "i8": "fw_to_i8", "u8": "fw_to_i8", "i16": "fw_to_i16", "u16": "fw_to_i16",
 }  # fmt: skip
+EXACT = frozenset({"select", "max", "min", "neg", "abs", "splat", "lane"})
+"""What makes a half of halves without rounding."""
 
 
 def scalar_op(e: Op, args: list[str]) -> str:
     """One element. Functions are `fws_NAME_DTYPE`."""
-    spelled = _scalar(e, args)
-    if e.dtype == "bf16" and e.name not in ("select", "max", "min", "neg", "abs"):
-        return f"fws_bf16_round({spelled})"
-    return spelled
+    return rounded(e, _scalar(e, args))
+
+
+def rounded(e: Op, spelled: str) -> str:
+    """The value of `e`: a half is float32 in C, of no more bits than it has in memory."""
+    if e.dtype not in HALVES or e.name in EXACT:
+        return spelled
+    return f"fw{'' if e.vec else 's'}_round_{e.dtype}({spelled})"
 
 
 def _scalar(e: Op, args: list[str]) -> str:
@@ -49,10 +55,7 @@ def _scalar(e: Op, args: list[str]) -> str:
         return f"(({integer(dtype)})~{args[0]})"
     if name.startswith("h") and e.args and e.args[0].vec:  # across the lanes
         return f"fw_{name}_{dtype}({args[0]})"
-    if dtype in ("f16", "bf16"):  # functions are computed in float32 and rounded once
-        inner = f"fws_{name}_f32({', '.join(args)})"
-        return f"((_Float16){inner})" if e.dtype == "f16" else inner
-    return f"fws_{name}_{dtype}({', '.join(args)})"
+    return f"fws_{name}_{computed(dtype)}({', '.join(args)})"
 
 
 def integer(dtype: str) -> str:
@@ -68,17 +71,16 @@ def _wrapped(name: str, dtype: str, args: list[str]) -> str:
 
 
 def _bitcast(source: str, target: str, x: str) -> str:
-    """The same bits as another type of that width (a bfloat16 is computed with as float32)."""
-    if source == "bf16":
-        source, x = "u16", f"fws_bf16_bits({x})"
-    wanted = "u16" if target == "bf16" else target
-    a, b = (_stored(d) for d in (source, wanted))
-    spelled = f"((union {{ {a} from; {b} to; }}){{.from = {x}}}).to"
-    return f"fws_bf16_value({spelled})" if target == "bf16" else f"({spelled})"
+    """The same bits as another type of that width."""
+    if source in HALVES:
+        source, x = "u16", f"fws_bits_{source}({x})"
+    if target in HALVES:
+        return f"fws_value_{target}({_bitcast(source, 'u16', x)})"
+    return f"(((union {{ {_stored(source)} from; {_stored(target)} to; }}){{.from = {x}}}).to)"
 
 
 def _stored(dtype: str) -> str:
-    known = {"f32": "float", "f64": "double", "f16": "_Float16", "bool": "uint8_t"}
+    known = {"f32": "float", "f64": "double", "bool": "uint8_t"}
     return known[dtype] if dtype in known else integer(dtype)
 
 
@@ -86,11 +88,7 @@ def _scalar_cast(source: str, target: str, x: str) -> str:
     if target == "bool":
         return f"({x} != 0)"
     if target == "f16" and source == "f64":
-        return f"fws_to_f16_f64({x})"
-    if target == "f16":
-        return f"((_Float16){x})"
-    if target == "bf16":
-        return f"((float){x})"
+        return f"fws_to_odd({x})"
     if target in FLOATS:
         return f"(({'double' if target == 'f64' else 'float'}){x})"
     c = integer(target)
@@ -103,19 +101,23 @@ def _scalar_cast(source: str, target: str, x: str) -> str:
 
 def vector_op(e: Op, args: list[str]) -> str:
     """One value a lane. Functions are `fw_NAME_DTYPE`; scalars are spread over the lanes where C does not do it."""
+    return rounded(e, _vector(e, args))
+
+
+def _vector(e: Op, args: list[str]) -> str:
     name = e.name
     if name == "iota":
         return "fw_iota_i64()"
     if name == "splat":
         return _splat(e.dtype, args[0])
-    dtype = e.args[0].dtype
+    dtype = computed(e.args[0].dtype)
     if name in SPREADING and dtype in FLOATS:
         return SPREADING[name].format(*args)
     full = [text if a.vec else _splat(a.dtype, text) for text, a in zip(args, e.args, strict=True)]
     if name == "select":
         return _select(e.dtype, full)
     if name == "cast":
-        return _vector_cast(dtype, e.dtype, full[0])
+        return _vector_cast(dtype, computed(e.dtype), full[0])
     if name == "bitcast":
         return f"((fw_{e.dtype}v){full[0]})"
     form = VECTOR_FORMS.get(name)
@@ -126,7 +128,7 @@ def vector_op(e: Op, args: list[str]) -> str:
 def _splat(dtype: str, x: str) -> str:
     if dtype == "bool":
         return f"fw_splat_i32(-(int32_t){x})"
-    return f"fw_splat_{dtype}({x})"
+    return f"fw_splat_{computed(dtype)}({x})"
 
 
 def _mask(dtype: str, comparison: str) -> str:
@@ -138,8 +140,8 @@ def _select(dtype: str, args: list[str]) -> str:
     mask, a, b = args
     if dtype == "bool":
         return f"fw_sel_i32({mask}, {a}, {b})"
-    narrow = MASKS[dtype]
-    return f"fw_sel_{dtype}({f'{narrow}({mask})' if narrow else mask}, {a}, {b})"
+    narrow = MASKS[computed(dtype)]
+    return f"fw_sel_{computed(dtype)}({f'{narrow}({mask})' if narrow else mask}, {a}, {b})"
 
 
 def _vector_cast(source: str, target: str, x: str) -> str:
@@ -151,4 +153,4 @@ def _vector_cast(source: str, target: str, x: str) -> str:
         return f"fw_to_{target}(fw_to_i32({x}))"
     if source in FLOATS and target == "u32":
         return f"fw_to_u32(fw_to_i64({x}))"
-    return f"fw_to_{target}({x})"
+    return x if source == target else f"fw_to_{target}({x})"

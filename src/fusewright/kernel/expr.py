@@ -15,6 +15,7 @@ from functools import lru_cache
 import numpy as np
 
 FLOATS = frozenset({"f32", "f64", "f16", "bf16"})
+HALVES = frozenset({"f16", "bf16"})
 SIGNED = frozenset({"i8", "i16", "i32", "i64"})
 UNSIGNED = frozenset({"u8", "u16", "u32", "u64"})
 INTS = SIGNED | UNSIGNED
@@ -24,6 +25,11 @@ SIZES = {
 }  # fmt: skip
 MINUS_LN2 = float(np.float32(-math.log(2)))
 COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "isnan", "isinf"})
+
+
+def computed(dtype: str) -> str:
+    """The dtype that values of `dtype` are computed in: of halves, float32, rounded after each operation."""
+    return "f32" if dtype in HALVES else dtype
 
 
 @dataclass(frozen=True, eq=False)

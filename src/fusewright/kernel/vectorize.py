@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fusewright.kernel.expr import (
+    HALVES,
     INTS,
     Arg,
     Const,
@@ -12,6 +13,7 @@ from fusewright.kernel.expr import (
     Var,
     binary,
     children,
+    computed,
     index,
     is_const,
     known,
@@ -133,38 +135,32 @@ VECTOR_FORMS: dict[str, frozenset[str]] = {
     **dict.fromkeys(("div", "pow", "mod", "fmod"), REAL | WHOLE),
     **dict.fromkeys(("shl", "shr"), WHOLE),
 }
-"""For which dtypes of the first operand each node has a vector form; all other work is done one by one. Halves are only
-loaded, stored, and converted from and to float32."""
+"""For which dtypes of the first operand each node has a vector form; all other work is done one by one."""
+
+ODD = ("f64", "f16")
+"""A cast by way of float32 would round twice; one by one there is a function that does not."""
 
 FUNCTIONS = REAL_FUNCTIONS | {"silu", "silu_log2", "pow"}
 """Nodes that are many instructions each: functions of csrc/fw_math.h."""
 
 
 def vectorizable(x: Expr) -> bool:
-    """Whether every node has a vector form (bfloat16 has none yet: it is converted one by one)."""
+    """Whether every node has a vector form."""
     seen: set[int] = set()
 
     def ok(e: Expr) -> bool:
         if id(e) in seen:
             return True
         seen.add(id(e))
-        if e.dtype == "bf16" or (e.dtype == "f16" and not isinstance(e, Load) and not _converted(e)):
-            return False
         if isinstance(e, Op) and not e.name.startswith("h"):
-            if _converted(e):
-                return ok(e.args[0])
-            if (e.args[0].dtype if e.args else e.dtype) not in VECTOR_FORMS.get(e.name, ()):
+            dtype = e.args[0].dtype if e.args else e.dtype
+            if computed(dtype) not in VECTOR_FORMS.get(e.name, ()):
                 return False
-            if e.name == "select" and e.dtype not in ANY:
+            if (e.name == "bitcast" and HALVES & {dtype, e.dtype}) or (e.name == "cast" and (dtype, e.dtype) == ODD):
                 return False
         return all(ok(c) for c in children(e))
 
     return ok(x)
-
-
-def _converted(e: Expr) -> bool:
-    """Whether halves become float32 or the other way."""
-    return isinstance(e, Op) and e.name == "cast" and {e.dtype, e.args[0].dtype} == {"f16", "f32"}
 
 
 def lane_guard(count: Expr) -> Expr:

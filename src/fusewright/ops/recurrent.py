@@ -12,10 +12,7 @@ ACTIVATIONS = frozenset({
 
 def supports(site: Site) -> str | None:
     unknown = [n for n in site.attributes.get("activations") or () if str(n).lower() not in ACTIVATIONS]
-    if unknown:
-        return f"activation {unknown[0]}"
-    dtypes = {i[0] for i in site.inputs[:1] if i is not None}
-    return "half precision" if dtypes & {"f16", "bf16"} else None
+    return f"activation {unknown[0]}" if unknown else None
 
 
 OPS = tuple(OpDef(name, Kind.CUSTOM, schedule="recurrent", supports=supports) for name in ("LSTM", "GRU", "RNN"))

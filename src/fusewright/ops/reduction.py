@@ -24,7 +24,7 @@ from fusewright.kernel.tensor import (
 )
 from fusewright.ops.opdef import Kind, OpDef, Site
 
-NARROW = {"f16": "f32", "bf16": "f32", "bool": "i32", "i8": "i32", "u8": "i32", "i16": "i32", "u16": "i32"}
+NARROW = {"bool": "i32", "i8": "i32", "u8": "i32", "i16": "i32", "u16": "i32"}
 SMALL = {"bool": (0, 1), "i8": (-128, 127), "u8": (0, 255)}
 LAST_I32 = 2**31 - 1
 MVN_EPSILON = 1e-9  # added to the standard deviation by the function body of MeanVarianceNormalization

@@ -12,7 +12,7 @@ import onnx_ir as ir
 from fusewright.errors import InternalError
 from fusewright.graph.group import dtype_of, elements, shape_of
 from fusewright.graph.site import site_of
-from fusewright.kernel.expr import SIZES, Buffer, Expr, Load, Op, Var, cast
+from fusewright.kernel.expr import SIZES, Buffer, Expr, Load, Op, Var
 from fusewright.kernel.tensor import Anchor, Index, Source, Tensor
 from fusewright.ops.opdef import Site
 from fusewright.ops.structured import is_depthwise as has_own_channels
@@ -22,8 +22,6 @@ from fusewright.schedules.geometry import Geometry, conv_geometry
 from fusewright.schedules.sliding import Lanes, Rule, Slide, Window, channel_block
 from fusewright.schedules.task import Lowered, Operand, Pack, Task
 from fusewright.schedules.window import emit_window
-
-HALF = frozenset({"f16", "bf16"})  # computed in float32, one by one
 
 
 def is_depthwise(node: ir.Node) -> bool:
@@ -116,8 +114,7 @@ def channel_window(
 ) -> tuple[Window, Operand]:
     """The window over an input in `source`, and the operand that is `filters`."""
     shape, dtype, lanes_count = shape_of(c.x), dtype_of(c.x), task.target.lanes
-    compute = "f32" if dtype in HALF else dtype
-    vector = dtype not in HALF and bound.vectorizable([raw])
+    vector = bound.vectorizable([raw])
     taps = elements(tuple(s.kernel for s in c.slides))
     weights: Operand = c.w
     plain = Source((shape[1], taps), dtype, name="w")
@@ -131,30 +128,30 @@ def channel_window(
         if packed:
             return Load(dtype, True, filters, lanes.first * taps + tap * lanes_count)
         element = plain.at((lanes.channel(), tap))
-        return cast(element if lanes.vectorize is None else lanes.vectorize(element), compute)
+        return element if lanes.vectorize is None else lanes.vectorize(element)
 
     def combine(s: Sequence[Var], x: Expr, w: Expr | None, position: object) -> Sequence[Expr]:
         if w is None:
             raise InternalError("a convolution without filters")
-        return [Op(compute, s[0].vec, "fma", (x, w, s[0]))]
+        return [Op(dtype, s[0].vec, "fma", (x, w, s[0]))]
 
-    total, first = sum_along(bound, raw, 1) if compute == dtype else (raw, None)
+    total, first = sum_along(bound, raw, 1)
 
     def start(lanes: Lanes, first: Tensor) -> Expr:
         element = element_along(first, 1, len(shape), lanes.channel())
         return element if lanes.vectorize is None else lanes.vectorize(element)
 
     rule = Rule(
-        states=[(compute, 0)],
+        states=[(dtype, 0)],
         combine=combine,
-        finish=lambda s, scale, lanes: [cast(s[0], dtype)],
+        finish=lambda s, scale, lanes: [s[0]],
         weight=weight,
         start=None if first is None else partial(start, first=first),
     )
     window = Window(
         slides=c.slides, batch=shape[0], channels=shape[1], channels_fixed=True, fixed=not task.open_extents,
         varies=c.varies, source=source, strides=strides, rule=rule, anchors=[total], results=bound,
-        vector=vector, compute=compute, place=c.place,
+        vector=vector, place=c.place,
     )  # fmt: skip
     if window.fixed and window.vector:
         window.block = channel_block(task, window.slides, window.batch, window.channels, SIZES[dtype])

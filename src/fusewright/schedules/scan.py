@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from fusewright.errors import InternalError
 from fusewright.graph.group import dtype_of, elements, shape_of
-from fusewright.kernel.expr import Expr, Load, Op, Var, arg, cast, const, index
+from fusewright.kernel.expr import Expr, Load, Op, Var, arg, const, index
 from fusewright.kernel.loops import Kernel
 from fusewright.kernel.tensor import Source
 from fusewright.kernel.vectorize import LANE, Vectorizer, vectorizable
-from fusewright.ops.reduction import NARROW
 from fusewright.schedules.pointwise import memory_order
 from fusewright.schedules.task import Lowered, Task
 
@@ -87,14 +86,13 @@ class Line:
 
     def emit(self, idx: list[Expr], vectorize: Vectorizer, vector: bool) -> None:
         kernel, dtype = self.kernel, self.source.dtype
-        wide = NARROW.get(dtype, dtype) if dtype in ("f16", "bf16") else dtype
-        first = const(self.start, wide)
-        acc = kernel.mutable(Op(wide, True, "splat", (first,)) if vector else first, "acc")
+        first = const(self.start, dtype)
+        acc = kernel.mutable(Op(dtype, True, "splat", (first,)) if vector else first, "acc")
         with kernel.loop(self.extent, "i") as i:
             at = list(idx)
             at[self.axis] = self.extent - 1 - i if self.reverse else i
-            value = cast(vectorize(self.source.at(tuple(at))), wide)
-            total = Op(wide, vector, self.combine, (acc, value))
+            value = vectorize(self.source.at(tuple(at)))
+            total = Op(dtype, vector, self.combine, (acc, value))
             if self.exclusive:
                 self.store(tuple(at), acc, vectorize, vector)
                 kernel.assign(acc, total)
@@ -106,7 +104,6 @@ class Line:
         load = self.place.at(at)
         if not isinstance(load, Load) or self.place.buffer is None:
             raise InternalError("an output without memory")
-        value = cast(value, self.place.dtype)
         if vector:
             self.kernel.store_lanes(self.place.buffer, load.index, value, vectorize)
         else:

@@ -105,7 +105,6 @@ class Window:
     anchors: Sequence[Tensor]
     results: Results
     vector: bool
-    compute: str
     place: Callable[[Index], Index] | None = None  # where an index of the loops lies in the result, if elsewhere
     block: int = 1 << 30
     pixels: int = TILE_PIXELS

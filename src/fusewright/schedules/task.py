@@ -111,7 +111,7 @@ class Task:
         if value not in self.tensors:
             shape, dtype = shape_of(value), dtype_of(value)
             array = self.array_of(value) if elements(shape) == 1 else None
-            if array is not None and dtype not in ("f16", "bf16"):
+            if array is not None:
                 self.tensors[value] = Literal(shape, dtype, value=array.reshape(()).item())
             else:
                 self.tensors[value] = self.sources[value] = Source(shape, dtype, name=value.name or "")

@@ -226,9 +226,9 @@ class _Emitter:
 
     def reciprocal(self, count: Expr) -> Expr:
         if isinstance(count, Const):
-            return const(1 / count.value if count.value else 0.0, self.w.compute)
-        one = const(1, self.w.compute)
-        return self.kernel.let(Op(self.w.compute, False, "div", (one, cast(count, self.w.compute))), "scale")
+            return const(1 / count.value if count.value else 0.0, self.w.source.dtype)
+        one = const(1, self.w.source.dtype)
+        return self.kernel.let(Op(self.w.source.dtype, False, "div", (one, cast(count, self.w.source.dtype))), "scale")
 
     # -- channels ---------------------------------------------------------------------------------------------
     def channel_loop(self, row: _Row, blocks: int, body: Callable[[Lanes], None]) -> None:
@@ -297,7 +297,7 @@ class _Emitter:
                     kernel.assign(state, result)
 
             def read(column: Expr) -> Expr:
-                return kernel.let(cast(lanes.load(w.source, at + column * step_x, step_c), w.compute), "v")
+                return kernel.let(lanes.load(w.source, at + column * step_x, step_c), "v")
 
             def weight(k: Expr) -> Expr | None:
                 return None if rule.weight is None else kernel.let(rule.weight(lanes, tap + k), "w")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_cases import Array, bits, poisoned
 
-from fusewright.kernel.expr import Buffer, Expr, Load, arg, binary, cast, const, index, op, select
+from fusewright.kernel.expr import Buffer, Expr, Load, Op, arg, binary, cast, const, index, op, select
 from fusewright.kernel.interpret import interpret
 from fusewright.kernel.loops import Kernel
 from fusewright.kernel.vectorize import LANE, VECTOR_FORMS, Vectorizer, coefficient, vectorizable
@@ -153,13 +153,19 @@ def test_what_does_not_depend_on_the_lane_stays_scalar() -> None:
     assert coefficient(LANE * LANE, LANE) is None
 
 
-def test_half_precision_and_unknown_forms_are_computed_one_by_one() -> None:
+@pytest.mark.parametrize("half", ["f16", "bf16"])
+def test_halves_have_the_vector_forms_of_float32(half: str) -> None:
     kernel = Kernel("test", 4)
-    half = Load("f16", False, kernel.buffer("f16", "h"), LANE)
+    x = Load(half, False, kernel.buffer(half, "h"), LANE)
+    double = Load("f64", False, kernel.buffer("f64", "d"), LANE)
+    assert vectorizable(op("abs", x)) and vectorizable(op("exp", x) + x) and vectorizable(cast(x, "f64"))
+    assert vectorizable(cast(double, half)) == (half == "bf16")  # rounded once
+    assert not vectorizable(Op("u16", False, "bitcast", (x,)))
+
+
+def test_unknown_forms_are_computed_one_by_one() -> None:
+    kernel = Kernel("test", 4)
     byte = Load("i8", False, kernel.buffer("i8", "b"), LANE)
     real = Load("f32", False, kernel.buffer("f32", "x"), LANE)
-    assert not vectorizable(op("abs", half)) and not vectorizable(cast(half, "f64"))
-    assert vectorizable(cast(half, "f32")) and vectorizable(cast(cast(real, "f16"), "f32"))
-    assert not vectorizable(cast(real, "bf16")) and not vectorizable(cast(op("neg", cast(real, "f16")), "f32"))
     assert not vectorizable(op("abs", byte))
     assert vectorizable(op("abs", real))

@@ -62,8 +62,8 @@
 #define FW_KEY(x) (x)
 #define FW_DEFINE_TOPK_PLAIN(S, T) FW_DEFINE_TOPK(S, T, FW_KEY)
 FW_ELEMENTS(FW_DEFINE_TOPK_PLAIN)
-FW_DEFINE_TOPK(f16, _Float16, FW_KEY)
-FW_DEFINE_TOPK(bf16, uint16_t, fws_bf16_value)
+FW_DEFINE_TOPK(f16, uint16_t, fws_value_f16)
+FW_DEFINE_TOPK(bf16, uint16_t, fws_value_bf16)
 
 /* to[to_at + d * to_step + r] = from[at + r * step + d] for r < rows and d < depth, zeros for rows <= r < FW_LANES: what
  * lies side by side comes to lie apart. In blocks of FW_LANES x FW_LANES, whose halves trade places, then the halves of

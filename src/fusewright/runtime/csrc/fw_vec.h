@@ -80,7 +80,6 @@
     FW_FN fw_##S##v fw_splat_##S(T x) { return x - (fw_##S##v){0}; } /* x - 0 keeps -0.0, x + 0 would not */
 FW_ELEMENTS(FW_DEFINE_MEMORY)
 FW_ELEMENTS(FW_DEFINE_SPLAT)
-FW_DEFINE_MEMORY(f16, _Float16) /* halves are loaded, stored and converted, no more */
 
 /* Partial access by masked instructions where the machine has them, else by halves (at most four copies). */
 #define FW_PARTIAL_GENERIC(S) \
@@ -143,7 +142,6 @@ FW_PARTIAL_GENERIC(u8)
 FW_PARTIAL_GENERIC(i16)
 FW_PARTIAL_GENERIC(u16)
 #endif
-FW_PARTIAL_GENERIC(f16)
 FW_PARTIAL_GENERIC(f64)
 FW_PARTIAL_GENERIC(i64)
 FW_PARTIAL_GENERIC(u64)
@@ -181,7 +179,6 @@ FW_DEFINE_SELECT(f64, fw_i64v)
 /* fw_to_B(v) of any vector type: C's conversion of each lane. Floating to integer truncates; what does not fit gives an
  * unspecified value, never a trap. Masks convert like integers: all ones stays all ones. */
 #define fw_to_f32(v) __builtin_convertvector(v, fw_f32v)
-#define fw_to_f16(v) __builtin_convertvector(v, fw_f16v)
 #define fw_to_f64(v) __builtin_convertvector(v, fw_f64v)
 #define fw_to_i8(v) __builtin_convertvector(v, fw_i8v)
 #define fw_to_u8(v) __builtin_convertvector(v, fw_u8v)
