@@ -86,6 +86,21 @@ def test_depthwise_with_filters_computed_at_run_time() -> None:
     check(graph, 1)
 
 
+@pytest.mark.parametrize("is_open", [False, True])
+@pytest.mark.parametrize("taps", [(3, 4), (1, 5), (1, 1)])
+def test_depthwise_with_filters_that_lie_otherwise(taps: tuple[int, int], is_open: bool) -> None:
+    """A tracker's filters are what another convolution made: channels last; or their taps are transposed."""
+    graph = Graph(open=is_open)
+    x = graph.channels_last(graph.input(graph.normal(1, 18, 6, 7)), 18, 4)
+    made = graph.channels_last(graph.input(graph.normal(1, 18, *taps)), 18, 4)
+    shape = graph.weight(np.array([18, 1, *taps], np.int64))
+    graph.output(graph.node("Conv", x, graph.node("Reshape", made, shape)[0], group=18)[0], 4)
+    swapped = graph.node("Relu", graph.input(graph.normal(18, 1, *taps)))[0]
+    turned = graph.node("Transpose", swapped, perm=[0, 1, 3, 2])[0]
+    graph.output(graph.node("Conv", x, turned, group=18, pads=[2] * 4)[0], 4)
+    check(graph, 2)
+
+
 @pytest.mark.parametrize("dtype", [np.float64])
 def test_depthwise_in_double(dtype: Any) -> None:
     graph = Graph()

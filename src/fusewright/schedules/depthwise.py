@@ -12,13 +12,14 @@ import onnx_ir as ir
 from fusewright.errors import InternalError
 from fusewright.graph.group import dtype_of, elements, shape_of
 from fusewright.graph.site import site_of
-from fusewright.kernel.expr import SIZES, Buffer, Expr, Load, Op, Var
+from fusewright.kernel.expr import SIZES, Buffer, Expr, Load, Op, Var, arg
 from fusewright.kernel.tensor import Anchor, Index, Source, Tensor
 from fusewright.ops.opdef import Site
 from fusewright.ops.structured import is_depthwise as has_own_channels
 from fusewright.schedules.epilogue import Results, bias_along, bind_epilogue, element_along, epilogue, sum_along
 from fusewright.schedules.filters import choose_taps
 from fusewright.schedules.geometry import Geometry, conv_geometry
+from fusewright.schedules.pointwise import merge_axes
 from fusewright.schedules.sliding import Lanes, Rule, Slide, Window, channel_block
 from fusewright.schedules.task import Lowered, Operand, Pack, Task
 from fusewright.schedules.window import emit_window
@@ -82,6 +83,24 @@ def pads_vary(site: Site) -> bool:
     return str(site.get("auto_pad", "NOTSET")).startswith("SAME") or bool(site.get("ceil_mode", 0))
 
 
+def where_they_lie(task: Task, w: ir.Value, filters: Buffer) -> tuple[Source, list[int]]:
+    """Filters [C, 1, taps...] in their own memory as [C, *dims]: taps that lie in even steps are one dimension."""
+    shape, strides = shape_of(w), task.strides_of(w)
+    axes = merge_axes([d for d in range(2, len(shape)) if shape[d] > 1], shape, [strides])
+    plain = Source((shape[0], *(axis.extent for axis in axes)), dtype_of(w), name="w")
+    plain.bind(filters, (strides[0], *(strides[axis.dim] for axis in axes)))
+    return plain, [axis.extent for axis in axes]
+
+
+def digits(number: Expr, extents: Sequence[int]) -> list[Expr]:
+    """The index of element `number` of an array of these extents."""
+    found: list[Expr] = []
+    for extent in reversed(extents[1:]):
+        found.insert(0, number % arg(extent))
+        number = number // arg(extent)
+    return [number, *found] if extents else []
+
+
 def convolve_channels(task: Task, c: ChannelConvolution) -> Lowered:
     shape, dtype = shape_of(c.x), dtype_of(c.x)
     raw, results = channel_results(task)
@@ -117,17 +136,16 @@ def channel_window(
     vector = bound.vectorizable([raw])
     taps = elements(tuple(s.kernel for s in c.slides))
     weights: Operand = c.w
-    plain = Source((shape[1], taps), dtype, name="w")
     packed = vector and task.array_of(c.w) is not None
     if packed:
         weights = Pack(c.w, f"depthwise {lanes_count} {c.chosen}", pack_taps(lanes_count, c.chosen))
     else:
-        plain.bind(filters, (taps, 1))
+        plain, dims = where_they_lie(task, c.w, filters)
 
     def weight(lanes: Lanes, tap: Expr) -> Expr:
         if packed:
             return Load(dtype, True, filters, lanes.first * taps + tap * lanes_count)
-        element = plain.at((lanes.channel(), tap))
+        element = plain.at((lanes.channel(), *digits(tap, dims)))
         return element if lanes.vectorize is None else lanes.vectorize(element)
 
     def combine(s: Sequence[Var], x: Expr, w: Expr | None, position: object) -> Sequence[Expr]:
