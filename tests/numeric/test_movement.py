@@ -9,6 +9,8 @@ import pytest
 from branches import Graph, check
 from cases import Array, Cases, Constant, ints, random_array
 
+import fusewright as fw
+from fusewright.graph.text import parse_model
 from fusewright.runtime import build
 
 DTYPES = ("float32", "float64", "float16", "bfloat16", "int8", "uint8", "int16", "int32", "int64", "uint64", "bool")
@@ -147,6 +149,20 @@ def test_top_k(dtype: str, rng: np.random.Generator) -> None:
         for axis, k in ((1, 7), (1, 40), (-1, 1), (0, 2)):
             cases.add("TopK", x, ints(k), outputs=2, axis=axis, largest=largest)
     cases.check()
+
+
+@pytest.mark.parametrize("wanted", ["values", "places"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_top_k_of_which_one_result_is_read(wanted: str, axis: int, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((20, 30)).astype(np.float32)
+    read = {"values": "float[?,?] y) { values, places = TopK<axis=%d>(x, k) y = Neg(values) }",
+            "places": "int64[?,?] y) { values, places = TopK<axis=%d>(x, k) y = Neg(places) }"}[wanted]  # fmt: skip
+    model = parse_model(f"g (float[20,30] x, int64[1] k) => ({read % axis}")
+    order = np.argsort(-x, axis=axis, kind="stable").take(range(5), axis)
+    expected = order if wanted == "places" else np.take_along_axis(x, order, axis)
+    for threads in (1, 2):
+        found = fw.compile(model, threads=threads).run(None, {"x": x, "k": np.array([5])})[0]
+        np.testing.assert_array_equal(found, -expected)
 
 
 def test_top_k_takes_nan_as_the_largest() -> None:

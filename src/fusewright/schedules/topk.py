@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from fusewright.graph.group import elements, shape_of
+import onnx_ir as ir
+
+from fusewright.graph.group import dtype_of, elements, shape_of
 from fusewright.kernel.expr import SIZES, Expr, Load, arg, index
-from fusewright.kernel.loops import CallC
+from fusewright.kernel.loops import CallC, Kernel
 from fusewright.kernel.tensor import Source
 from fusewright.schedules.scatter import decompose
 from fusewright.schedules.task import Lowered, Task
@@ -24,18 +26,20 @@ def lower_topk(task: Task) -> list[Lowered]:
     if not isinstance(x, Source):  # a spelled constant: one element
         x = task.sources[source] = task.tensors[source] = Source(shape, x.dtype)
     operands = task.bind_inputs(kernel, [x])
-    values, places = (task.bind_output(kernel, v)[1] for v in node.outputs)
-    operands += list(node.outputs)
     k = site.shape[axis]
+    taken = [v for v in node.outputs if v in task.group.outputs]
+    bound = {v: task.bind_output(kernel, v)[1] for v in taken}
+    values, places = (bound.get(v) or row_of_scratch(kernel, v, axis) for v in node.outputs)
+    operands += taken
     heap = kernel.scratch("i64", k + -(-k * SIZES[x.dtype] // SIZES["i64"]), "heap")
     with kernel.loop(kernel.hi, "u", start=kernel.lo) as unit:
         idx = decompose(kernel, unit, [shape[d] for d in rows], "i")
         idx.insert(axis, index(0))
         call: list[Expr] = []
-        for tensor, value in ((x, source), (values, node.outputs[0]), (places, node.outputs[1])):
+        for tensor in (x, values, places):
             first = tensor.at(tuple(idx))
             assert isinstance(first, Load)
-            call += [first.index, arg(task.strides_of(value)[axis])]
+            call += [first.index, tensor.strides[axis]]
         assert x.buffer is not None and values.buffer is not None and places.buffer is not None
         largest = index(1 if site.get("largest") else 0)
         kernel.emit(
@@ -49,6 +53,14 @@ def lower_topk(task: Task) -> list[Lowered]:
         )  # fmt: skip
     units = elements(tuple(shape[d] for d in rows)) if k else 0
     return [Lowered(kernel, operands, units, flop=elements(shape) * 4)]
+
+
+def row_of_scratch(kernel: Kernel, value: ir.Value, axis: int) -> Source:
+    """Where each row of a result goes that nothing reads."""
+    shape, dtype = shape_of(value), dtype_of(value)
+    row = Source(shape, dtype)
+    row.bind(kernel.scratch(dtype, shape[axis], "unread"), [int(d == axis) for d in range(len(shape))])
+    return row
 
 
 SCHEDULES = {"topk": lower_topk}
