@@ -35,6 +35,7 @@ from fusewright.passes.sink_views import SinkViews
 from fusewright.passes.skip_zeros import SkipZeros
 from fusewright.passes.slice_gathers import SliceGathers
 from fusewright.passes.split_resize import SplitResize
+from fusewright.passes.tell_casts import TellCasts
 from fusewright.passes.widen_half import WidenHalf
 
 BOUND_VALUES = "fusewright.bound_values"
@@ -42,7 +43,8 @@ BOUND_VALUES = "fusewright.bound_values"
 OPTIMIZE: tuple[Pass, ...] = (
     Repeat(
         (
-            FoldConstants(),
+            FoldConstants(),  # gives types too
+            TellCasts(),
             RemoveNoOps(),
             MergeCommon(),
             ScaleAfter(),
@@ -92,6 +94,7 @@ SPECIALIZE: tuple[Pass, ...] = (
     MergePhases(),
     FindGroups(),
     ExpandFunctions(),
+    TellCasts(),
     WidenHalf(),
     SliceGathers(),
     JoinScatters(),
