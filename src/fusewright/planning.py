@@ -98,7 +98,10 @@ def port_of(value: ir.Value) -> Port:
     if value.type is not None and not isinstance(value.type, ir.TensorType):
         raise UnsupportedError(f"{value.name!r} is a {value.type}; Fusewright compiles models of plain tensors")
     if value.shape is None:
-        raise ShapeError(f"{value.name!r} has no rank in the model; give its shape (--shape {value.name}=1x3x224x224)")
+        raise ShapeError(
+            f"nothing in the model tells how many dimensions {value.name!r} has; expected a declared shape, whose "
+            "extents may be open"
+        )
     for d in value.shape:
         dims.append(d if isinstance(d, int) else d.value)
     return Port(value.name or "", NUMPY[dtype_of(value)], tuple(dims))

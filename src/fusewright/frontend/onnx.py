@@ -158,6 +158,12 @@ def _check_names(model: ir.Model, origin: str) -> None:
                     f"{origin}: not a valid ONNX model: node {node.name!r} ({node.op_type}) reads {value.name!r}, "
                     "which is no input, no weight, and no output of a node"
                 )
+        for value in graph.inputs if graph is model.graph else ():
+            if isinstance(value.type, ir.TensorType) and value.shape is None:
+                raise ModelError(
+                    f"{origin}: nothing in the model tells how many dimensions the input {value.name!r} has; "
+                    "expected a declared shape, whose extents may be open"
+                )
         for value in graph.outputs:
             if value.producer() is None and not value.is_graph_input() and not value.is_initializer():
                 raise ModelError(f"{origin}: not a valid ONNX model: no node makes the graph output {value.name!r}")
@@ -176,7 +182,18 @@ def _check(model: ir.Model) -> None:
             del light.graph.initializers[name]
             if not value.is_graph_input():
                 light.graph.inputs.append(value)
-    onnx.checker.check_model(ir.to_proto(light))
+    proto = ir.to_proto(light)
+    _declare(proto.graph)
+    onnx.checker.check_model(proto)
+
+
+def _declare(graph: onnx.GraphProto) -> None:
+    """The checker asks for type and rank of every output; tools that cut graphs leave them out."""
+    for value in graph.output:
+        if not value.HasField("type"):
+            value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+        if value.type.HasField("tensor_type"):
+            value.type.tensor_type.shape.SetInParent()
 
 
 def unknown_operators(model: ir.Model) -> list[ir.Node]:

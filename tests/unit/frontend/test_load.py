@@ -9,6 +9,7 @@ import onnx
 import onnx_ir as ir
 import pytest
 
+import fusewright as fw
 from fusewright.errors import ModelError
 from fusewright.frontend.onnx import load
 from fusewright.graph.equivalence import run
@@ -170,3 +171,27 @@ def test_external_weights_are_read_lazily(tmp_path: Path) -> None:
     tensor = from_bytes.graph.initializers["w"].const_value
     assert tensor is not None
     np.testing.assert_array_equal(tensor.numpy(), expected)
+
+
+def without_shapes(name: str) -> onnx.ModelProto:
+    """z = Exp(Neg(x)), the way a graph looks that a tool has cut: `name` is declared by its type or its name alone."""
+    nodes = [onnx.helper.make_node("Neg", ["x"], ["y"]), onnx.helper.make_node("Exp", ["y"], ["z"])]
+    x = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, None if name == "x" else ["n", 3])
+    z = onnx.helper.make_tensor_value_info("z", onnx.TensorProto.FLOAT, None)
+    if name == "z":
+        z = onnx.helper.make_empty_tensor_value_info("z")
+    opset = onnx.helper.make_opsetid("", 18)
+    return onnx.helper.make_model(onnx.helper.make_graph(nodes, "cut", [x], [z]), opset_imports=[opset], ir_version=9)
+
+
+@pytest.mark.parametrize("name", ["z's shape", "z"])
+def test_outputs_may_lack_shape_and_type(name: str) -> None:
+    session = fw.compile(without_shapes(name))
+    assert session.outputs[0].dtype == "float32" and len(session.outputs[0].shape) == 2
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    np.testing.assert_allclose(session.run(None, {"x": x})[0], np.exp(-x), rtol=1e-6)
+
+
+def test_inputs_need_a_rank() -> None:
+    with pytest.raises(ModelError, match="how many dimensions the input 'x' has; expected a declared shape"):
+        load(without_shapes("x"))
