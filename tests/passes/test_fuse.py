@@ -178,6 +178,14 @@ def test_work_in_front_that_another_kernel_takes_in(body: str, outputs: str, ker
     assert fused(image(body, ", ".join(f"float[1,4,8,8] {name}" for name in outputs.split()))) == kernels
 
 
+def test_work_in_front_goes_with_what_reads_it() -> None:
+    """Were Neg alone taken into the convolution, this would need Mul, which needs Neg."""
+    text = """g (float[1,4,8,8] x, float[1,4,8,8] z) => (float[1,4,8,8] y) <float[4,4,1,1] w>
+    { n = Neg(x) e = Exp(z) m = Mul(n, e) y = Conv(m, w) }"""
+    assert fused(text) == ["Neg Exp Mul (x, z) -> m", "Conv (m, w) -> y"]
+    assert "what reads it is computed elsewhere" in reasons(text)
+
+
 def test_smaller_operand_in_front_stays_by_itself() -> None:
     text = """g (float[1,4,1,8] x, float[1,4,8,8] r) => (float[1,4,8,8] y) <float[4,4,1,1] w>
     { a = Relu(x) m = Mul(a, r) y = Conv(m, w) }"""

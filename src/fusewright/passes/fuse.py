@@ -170,6 +170,10 @@ class Grouper:
             if self.leaves_more(node, front):
                 del front[node]
                 refused[node] = "the kernel that computes what it reads takes it in and stores less"
+        for node in sorted(front, key=self.order.__getitem__, reverse=True):
+            if not all(u.node in front or u.node is anchor for o in node.outputs for u in o.uses()):
+                del front[node]
+                refused[node] = "what reads it is computed elsewhere"
         for node in front:
             self.take(growth, node)
         for node, reason in refused.items():
