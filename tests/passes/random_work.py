@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
 
 from .random_graphs import Builder, Shape, Step
@@ -87,6 +88,50 @@ def halves(b: Builder, x: str, s: Shape) -> None:
     b.add("Concat", names[::-1], s, axis=axis)
 
 
+def best(b: Builder, x: str, s: Shape) -> None:
+    """The values of TopK, or what lies where they are; the other result is not read."""
+    axis = int(b.rng.integers(len(s)))
+    k = int(b.rng.integers(1, s[axis] + 1)) if axis else s[0]
+    shape = tuple(k if d == axis else e for d, e in enumerate(s))
+    name = f"v{len(b.nodes)}"
+    b.nodes.append(onnx.helper.make_node("TopK", [x, b.ints(k)], [name, f"{name}_at"], name=f"n_{name}", axis=axis))
+    if b.rng.random() < 0.5:
+        b.values.append((name, shape))
+    else:
+        b.add("GatherElements", [x, f"{name}_at"], shape, axis=axis)
+
+
+def number_like(b: Builder, x: str, s: Shape) -> None:
+    """A number of another type, cast like what it scales."""
+    name = f"v{len(b.nodes)}"
+    number = b.weight(np.array(-1, np.int32))
+    b.nodes.append(onnx.helper.make_node("CastLike", [number, x], [name], name=f"n_{name}"))
+    b.add("Mul", [x, name], s)
+
+
+def filters_of_a_picture(b: Builder, x: str, s: Shape) -> None:
+    """The corner of the first picture, as filters that slide over all."""
+    if len(s) != 4 or min(s[2:]) < 3:
+        return
+    b.add("Slice", [x, b.ints(0, 0, 0), b.ints(1, 3, 3), b.ints(0, 2, 3)], (1, s[1], 3, 3))
+    b.add("Reshape", [b.values[-1][0], b.ints(s[1], 1, 3, 3)], (s[1], 1, 3, 3))
+    filters = b.values.pop()[0]  # its first extent is not the batch's
+    b.values.pop()
+    b.add("Conv", [x, filters], s, group=s[1], pads=[1, 1, 1, 1])
+
+
+def gated_product(b: Builder, x: str, s: Shape) -> None:
+    """Neg(x) * Tanh(x) in front of a product: of the three some may go into its kernel."""
+    if len(s) != 4:
+        return
+    b.add("Neg", [x], s)
+    negative = b.values[-1][0]
+    others = [name for name, shape in b.values if shape == s]
+    b.add("Tanh", [str(b.rng.choice(others))], s)
+    b.add("Mul", [negative, b.values[-1][0]], s)
+    b.add("Conv", [b.values[-1][0], b.floats(s[1], s[1], 1, 1)], s)
+
+
 MORE: tuple[Step, ...] = (
     activation,
     silu,
@@ -99,4 +144,8 @@ MORE: tuple[Step, ...] = (
     smaller_operand,
     sliced,
     halves,
+    best,
+    number_like,
+    filters_of_a_picture,
+    gated_product,
 )
