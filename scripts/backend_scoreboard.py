@@ -30,6 +30,7 @@ from scoreboard.cases import KINDS, Case, load_cases
 from scoreboard.engines import ENGINES
 from scoreboard.pool import StartError, run_cases
 from scoreboard.verdict import CRASHED, HUNG, OUTCOMES, PASS, UNSUPPORTED, WRONG, Verdict
+from scoreboard.ways import WAYS, asked
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORD = ROOT / "docs" / "scoreboard.json"
@@ -42,6 +43,7 @@ Examples:
   python scripts/backend_scoreboard.py                        all cases; writes docs/scoreboard.json
   python scripts/backend_scoreboard.py --filter softmax       a few; writes nothing
   python scripts/backend_scoreboard.py --filter 'node/test_conv_' --show unsupported
+  python scripts/backend_scoreboard.py --way turned           inputs that lie otherwise; writes nothing
   python scripts/backend_scoreboard.py --engine onnxruntime --json > peer.json
 """
 
@@ -140,6 +142,7 @@ def print_summary(record: dict[str, Any], verdicts: dict[str, Verdict], shown: s
     "--timeout", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True, help="Seconds a case."
 )
 @click.option("--engine", type=click.Choice(list(ENGINES)), default="fusewright", show_default=True)
+@click.option("--way", type=click.Choice(WAYS), help="Ask otherwise: inputs turned, extents open, one result alone.")
 @click.option("--show", metavar="OUTCOME[,...]", help="List these cases (default: wrong, crashed, hung).")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Where to write it.")
 @click.option("--json", "as_json", is_flag=True, help="The whole result as JSON instead of the summary.")
@@ -150,6 +153,7 @@ def main(
     threads: int,
     timeout: float,
     engine: str,
+    way: str | None,
     show: str | None,
     output: Path | None,
     as_json: bool,
@@ -161,6 +165,7 @@ def main(
         cases = load_cases(kinds or KINDS, pattern)
     except re.error as error:
         raise click.UsageError(f"--filter is not a regular expression: {error}") from error
+    cases = cases if way is None else asked(cases, way)
     if not cases:
         raise click.UsageError(f"no case matches {pattern!r}")
     progress = Progress(len(cases))
@@ -170,7 +175,7 @@ def main(
         raise click.ClickException(f"{engine} cannot start: {error}") from error
     record = as_record(engine, progress.verdicts)
     lost = lost_since(RECORD, record)
-    full = not pattern and not kinds and engine == "fusewright"
+    full = not pattern and not kinds and way is None and engine == "fusewright"
     target = output or (RECORD if full else None)
     if target is not None:
         write_record(target, record)

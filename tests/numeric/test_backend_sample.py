@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from scoreboard.cases import Case, load_cases  # noqa: E402  # scripts of this repository, no package
 from scoreboard.pool import run_cases  # noqa: E402
 from scoreboard.verdict import PASS, UNSUPPORTED, Verdict  # noqa: E402
+from scoreboard.ways import WAYS, asked  # noqa: E402
 
 RECORD = json.loads((ROOT / "docs" / "scoreboard.json").read_text())
 KINDS = ("node", "simple", "pytorch-converted", "pytorch-operator")  # whole networks have tests of their own
@@ -23,18 +24,21 @@ SAMPLE = [name for name in sorted(RECORD["cases"]) if name.split("/")[0] in KIND
 TIMEOUT = 60.0
 
 
-@pytest.fixture(scope="module")
-def verdicts() -> dict[str, Verdict]:
-    """All cases of the sample through the scoreboard's workers, where one may die without harm to the rest."""
-    wanted = set(SAMPLE)
-    cases = [case for case in load_cases(KINDS, "") if case.name in wanted]
-    found: dict[str, Verdict] = {}
+def judged(cases: list[Case]) -> list[tuple[str, Verdict]]:
+    """Cases through the scoreboard's workers, where one may die without harm to the rest."""
+    found: list[tuple[str, Verdict]] = []
 
     def note(case: Case, verdict: Verdict) -> None:
-        found[case.name] = verdict
+        found.append((case.name, verdict))
 
     run_cases(cases, "fusewright", 2, 1, TIMEOUT, note)
     return found
+
+
+@pytest.fixture(scope="module")
+def verdicts() -> dict[str, Verdict]:
+    wanted = set(SAMPLE)
+    return dict(judged([case for case in load_cases(KINDS, "") if case.name in wanted]))
 
 
 def test_the_record_knows_no_wrong_answer() -> None:
@@ -53,3 +57,13 @@ def test_case(name: str, verdicts: dict[str, Verdict]) -> None:
     verdict = verdicts[name]
     expected = (PASS,) if RECORD["cases"][name]["outcome"] == PASS else (PASS, UNSUPPORTED)
     assert verdict.outcome in expected, f"{verdict.outcome}: {verdict.reason}"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_passes_does_so_when_it_is_asked_otherwise(way: str) -> None:
+    passing = {name for name, case in RECORD["cases"].items() if case["outcome"] == PASS}
+    cases = asked([case for case in load_cases(KINDS, "") if case.name in passing], way)
+    assert len(cases) > 100
+    allowed = (PASS, UNSUPPORTED) if way == "alone" else (PASS,)  # some results can be had together only
+    found = judged(cases[1 :: len(cases) // 30])
+    assert not [(name, v.outcome, v.reason) for name, v in found if v.outcome not in allowed]
