@@ -8,6 +8,7 @@ import onnx_ir as ir
 
 from fusewright.graph.decisions import Log
 from fusewright.passes.base import Pass
+from fusewright.passes.replace import stand_in
 
 LIKE = 1  # the input that only tells a type
 
@@ -27,10 +28,8 @@ class TellCasts(Pass):
                 cast = ir.Node("", "Cast", node.inputs[:LIKE], attributes, num_outputs=1, name=node.name)
                 graph.insert_before(node, cast)
                 result, made = node.outputs[0], cast.outputs[0]
-                made.name, made.type, made.shape = result.name, result.type, result.shape
-                result.name = None
-                result.replace_all_uses_with(made, replace_graph_outputs=True)
-                graph.remove(node, safe=True)
-                log.made("tell-cast", str(made.name), f"it becomes {like.dtype.name}")
+                where = made.name = result.name
+                stand_in(result, made)
+                log.made("tell-cast", str(where), f"it becomes {like.dtype.name}")
                 changed = True
         return changed
