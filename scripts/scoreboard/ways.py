@@ -29,12 +29,11 @@ MULTIPLIED = (
 class Otherwise(Case):
     """A case of the suite that is asked in another way."""
 
-    way: Way
+    model: onnx.ModelProto
+    sets: Sets
 
     def load(self) -> tuple[onnx.ModelProto, Sets]:
-        model, sets = super().load()
-        asked = self.way(copy.deepcopy(model), sets)
-        return (model, sets) if asked is None else asked
+        return self.model, self.sets
 
 
 def asked(cases: Sequence[Case], name: str) -> list[Case]:
@@ -45,8 +44,9 @@ def asked(cases: Sequence[Case], name: str) -> list[Case]:
 def _others(case: Case, name: str) -> Iterator[Case]:
     model, sets = case.load()
     for way in [_alone(k) for k in range(len(model.graph.output))] if name == "alone" else [SINGLE[name]]:
-        if way(copy.deepcopy(model), sets) is not None:
-            yield Otherwise(case.name, case.test, way)
+        made = way(copy.deepcopy(model), sets)
+        if made is not None:
+            yield Otherwise(case.name, case.test, *made)
 
 
 def _tensors(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
