@@ -234,7 +234,8 @@ def emit_pairs(
     """A tile of balanced rows, of a strip of `height`, by one vector of columns: another form of `tile.emit_tile`.
 
     Weights that come from beyond the second cache would make the first strip wait: each turn asks for the rows of its
-    panel that are a piece away, and for `ahead` rows of the next panel, which all strips together ask for. The next
+    panel that are a piece away, and for `ahead` rows of the next panel, which all strips together ask for. The rows
+    behind those of k are asked for by themselves: few strips do not come so far, and a tile begins with them. The next
     piece of the left side is asked for too: a turn would miss all of its lines at once. `strip` is the number of the
     strip, if strips do not begin at the start of `left`.
     """
@@ -255,6 +256,8 @@ def emit_pairs(
 
     strip = kernel.let(left.base // (height * staged_elements(k)) if strip is None else strip, "strip")
     before = kernel.let(columns(index(k)), "before")
+    beyond = right.base + (panel + k) * lanes  # what the next panel is read for first, and what turns do not reach
+    kernel.emit(CallC("fw_prefetch_l2_f32", (right.buffer, beyond, index(EXTRA_ROWS * lanes))))
     acc = [kernel.mutable(before + behind(m, 0), f"c{m}") for m in range(len(left.rows))]
 
     def piece(first: Expr, row: Expr, pairs: int, then: Expr) -> None:
