@@ -12,7 +12,8 @@ import onnx_ir as ir
 from fusewright.errors import InternalError
 from fusewright.graph.group import dtype_of, elements, shape_of
 from fusewright.graph.site import site_of
-from fusewright.kernel.expr import SIZES, Buffer, Expr, Load, Op, Var, arg
+from fusewright.kernel.expr import SIZES, Buffer, Expr, Load, Op, Var, arg, index
+from fusewright.kernel.loops import CallC, Kernel
 from fusewright.kernel.tensor import Anchor, Index, Source, Tensor
 from fusewright.ops.opdef import Site
 from fusewright.ops.structured import is_depthwise as has_own_channels
@@ -148,6 +149,11 @@ def channel_window(
         element = plain.at((lanes.channel(), *digits(tap, dims)))
         return element if lanes.vectorize is None else lanes.vectorize(element)
 
+    def ask(kernel: Kernel, lanes: Lanes, tap: Expr) -> None:
+        """The rows of a block read its weights again and again, but the first of them would wait for each line."""
+        at = (lanes.first + window.block) * taps + tap * lanes_count
+        kernel.emit(CallC("fw_prefetch_l2_f32", (filters, at, index(c.slides[-1].kernel * lanes_count))))
+
     def combine(s: Sequence[Var], x: Expr, w: Expr | None, position: object) -> Sequence[Expr]:
         if w is None:
             raise InternalError("a convolution without filters")
@@ -164,6 +170,7 @@ def channel_window(
         combine=combine,
         finish=lambda s, scale, lanes: [s[0]],
         weight=weight,
+        ask=ask if packed and dtype == "f32" else None,
         start=None if first is None else partial(start, first=first),
     )
     window = Window(

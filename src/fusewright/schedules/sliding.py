@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fusewright.kernel.expr import Buffer, Expr, Load, Op, Var
+from fusewright.kernel.loops import Kernel
 from fusewright.kernel.tensor import Index, Tensor
 from fusewright.kernel.vectorize import LANE, Vectorizer
 from fusewright.schedules.epilogue import Results
@@ -75,12 +76,14 @@ class Rule:
 
     `position()` is the flat spatial position of the input. `finish(states, scale, lanes)` gives the anchors' values;
     `scale` is 1 / taps where `mean` is `inside` (taps in the input) or `padded` (taps in input and padding).
+    `ask(kernel, lanes, tap)` asks for what the next block of channels reads for the row of taps from `tap` on.
     """
 
     states: Sequence[tuple[str, int | float]]
     combine: Callable[[Sequence[Var], Expr, Expr | None, Callable[[], Expr]], Sequence[Expr]]
     finish: Callable[[Sequence[Expr], Expr | None, Lanes], Sequence[Expr]]
     weight: Callable[[Lanes, Expr], Expr] | None = None
+    ask: Callable[[Kernel, Lanes, Expr], None] | None = None
     mean: str = ""
     start: Callable[[Lanes], Expr] | None = None  # of the first state, if it varies along the channels
     columns_first: bool = False  # positions count down the columns (MaxPool's storage_order)

@@ -148,7 +148,7 @@ class _Emitter:
             runs = self.static_tiles(s)
             if runs is not None:
                 for start, stop, count, pattern in runs:
-                    self.tiles(row, blocks, index(start), index(stop), count, pattern)
+                    self.tiles(row, blocks, index(start), index(stop), count, pattern, asks=start == 0)
                 return
         low, high = s.inside
         whole = tuple(range(s.kernel)) if unrolled else None
@@ -184,9 +184,17 @@ class _Emitter:
         return runs if len(runs) <= BORDER_TILES else None
 
     def tiles(
-        self, row: _Row, blocks: int, start: Expr, stop: Expr, count: int, pattern: tuple[tuple[int, ...], ...] | None
+        self,
+        row: _Row,
+        blocks: int,
+        start: Expr,
+        stop: Expr,
+        count: int,
+        pattern: tuple[tuple[int, ...], ...] | None,
+        asks: bool = False,
     ) -> None:
-        """Tiles of `count` pixels over [start, stop); without a pattern the columns' limits are computed."""
+        """Tiles of `count` pixels over [start, stop); without a pattern the columns' limits are computed. Those that
+        `asks` ask for the weights of the next block of channels: once a row is enough."""
         if isinstance(start, Const) and isinstance(stop, Const) and start.value >= stop.value:
             return
         s = self.w.slides[-1]
@@ -200,7 +208,7 @@ class _Emitter:
             ]
 
             def body(lanes: Lanes) -> None:
-                self.tile(row, lanes, x, first, pattern or ((),) * count, limits, scales)
+                self.tile(row, lanes, x, first, pattern or ((),) * count, limits, scales, asks and blocks > 1)
 
             self.channel_loop(row, blocks, body)
 
@@ -269,6 +277,7 @@ class _Emitter:
         pattern: Sequence[tuple[int, ...]],
         limits: tuple[Expr, Expr],
         scales: Sequence[Expr | None],
+        asks: bool,
     ) -> None:
         """The states of the tile's pixels, the loops over taps, the results."""
         w, kernel = self.w, self.kernel
@@ -290,6 +299,8 @@ class _Emitter:
                 inner.append(row.firsts[d] + k * w.slides[d].dilation)
             at = kernel.let(at, "at")
             tap = kernel.let(tap * s.kernel, "tap")
+            if asks and rule.ask is not None:
+                rule.ask(kernel, lanes, tap)
 
             def visit(m: int, column: Expr, weight: Expr | None, value: Expr) -> None:
                 new = rule.combine(states[m], value, weight, lambda: self.position([*inner, first + column]))
