@@ -190,6 +190,39 @@ def test_equal_rows_and_columns_give_equal_results(threads: int) -> None:
     np.testing.assert_array_equal(by_columns, np.broadcast_to(by_columns[:, :1], by_columns.shape))
 
 
+def pixels(x: Array, w: Array, threads: int = 1) -> Array:
+    """A pointwise convolution of pictures [batch, channels, height, width] whose channels lie side by side."""
+    graph = Graph()
+    y = graph.node("Conv", graph.channels_last(graph.input(x), x.shape[1], 4), graph.weight(w[:, :, None, None]))[0]
+    graph.output(y, 4)
+    session, pairs = compiled(graph, threads)
+    assert pairs >= 1
+    return np.asarray(session.run(None, graph.feeds)[0])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("columns", [1, 8, 24])
+@pytest.mark.parametrize("extents", [(7, 7), (5, 8)])
+def test_rows_that_share_a_vector_keep_apart(value: float, columns: int, extents: tuple[int, int]) -> None:
+    x, w = normal(1, 50, *extents), normal(columns, 50, seed=1)
+    clean = pixels(x, w)
+    for row, column in ((0, 0), (2, 3), (4, 6)):
+        dirty = x.copy()
+        dirty[0, 17, row, column] = value
+        y = pixels(dirty, w)
+        assert not np.isfinite(y[0, :, row, column]).any()
+        y[0, :, row, column] = clean[0, :, row, column]
+        np.testing.assert_array_equal(y, clean)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_equal_pixels_and_channels_give_equal_results(threads: int) -> None:
+    by_pixels = pixels(np.tile(normal(1, 100, 1, 1), (1, 1, 7, 9)), normal(24, 100, seed=1), threads)
+    by_channels = pixels(normal(1, 100, 7, 9), np.tile(normal(1, 100, seed=1), (24, 1)), threads)
+    np.testing.assert_array_equal(by_pixels, np.broadcast_to(by_pixels[..., :1, :1], by_pixels.shape))
+    np.testing.assert_array_equal(by_channels, np.broadcast_to(by_channels[:, :1], by_channels.shape))
+
+
 def two_products(k: int) -> Graph:
     graph = Graph()
     graph.output(graph.node("MatMul", graph.input(graph.normal(64, k)), graph.weight(graph.normal(k, 64)))[0], 2)
@@ -218,5 +251,5 @@ def test_channels_that_are_multiplied(ci: int) -> None:
     graph.output(graph.node("Conv", gated, graph.weight(graph.normal(24, ci, 1, 1)))[0], 4)
     session, _ = compiled(graph)
     plan = session.programs[0].plan
-    assert plan is not None and any("fw_balance_scaled_f32" in text for text in plan.sources.values())
+    assert plan is not None and any("fw_balance_twins_scaled_f32" in text for text in plan.sources.values())
     check(graph, 1)

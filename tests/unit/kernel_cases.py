@@ -221,6 +221,8 @@ def functions(lanes: int) -> dict[str, Callable[..., None]]:
         "fw_turn_f32": turn,
         "fw_balance_f32": balance,
         "fw_balance_scaled_f32": balance_scaled,
+        "fw_balance_twins_f32": balance_twins,
+        "fw_balance_twins_scaled_f32": balance_twins_scaled,
         "fw_prefetch_l1_f32": lambda source, at, count: None,
         "fw_prefetch_l2_f32": lambda source, at, count: None,
     }
@@ -276,6 +278,23 @@ def balance(source: Array, at: int, k: int, target: Array, place: int, step: int
 def balance_scaled(source: Array, at: int, factors: Array, k: int, target: Array, place: int, step: int) -> None:
     """What `fw_balance_scaled_f32` of csrc/fw_algorithms.h does."""
     balance(source[at : at + k] * factors[:k], 0, k, target, place, step)
+
+
+def balance_twins(source: Array, at: int, other: int, k: int, target: Array, place: int, step: int) -> None:
+    """What `fw_balance_twins_f32` of csrc/fw_algorithms.h does."""
+    for r, start in enumerate((at, other)):
+        made = np.zeros((k + 2 + PIECE) // PIECE * PIECE, np.float32)
+        balance(source, start, k, made, 0, PIECE)
+        for i, value in enumerate(made[: k + 2]):
+            target[place + i // PIECE * step + i % PIECE * 2 + r] = value
+
+
+def balance_twins_scaled(
+    source: Array, at: int, other: int, factors: Array, k: int, target: Array, place: int, step: int
+) -> None:
+    """What `fw_balance_twins_scaled_f32` of csrc/fw_algorithms.h does."""
+    rows = np.stack([source[start : start + k] * factors[:k] for start in (at, other)])
+    balance_twins(rows.reshape(-1), 0, k, k, target, place, step)
 
 
 def floats(*shape: int, seed: int = 0) -> Array:

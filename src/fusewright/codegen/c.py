@@ -252,6 +252,8 @@ class _Printer:
         if e.index.vec:
             count = "FW_LANES" if e.count is None else self.text(e.count)
             spelled = f"fw_gather_{kind}({name}, {where}, {count})"
+        elif e.repeat:
+            spelled = f"fw_load_{'ones' if e.repeat == 1 else 'twos'}_{kind}({name} + {where})"
         elif e.count is None:
             spelled = f"fw_load_{kind}({name} + {where})"
         else:

@@ -116,12 +116,13 @@ class Buffer:
 
 @dataclass(frozen=True, eq=False)
 class Load(Expr):
-    """One element; with `vec` and a scalar index, consecutive elements from there (`count` of them, or all lanes);
-    with a vector index, a gather."""
+    """One element; with `vec` and a scalar index, consecutive elements from there (`count` of them, or all lanes, or
+    `repeat` of them, 1 or 2, again and again); with a vector index, a gather."""
 
     buffer: Buffer
     index: Expr
     count: Expr | None = None
+    repeat: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -164,6 +164,9 @@ class _Run:
         if not e.vec:
             element = array[self.checked(e.buffer, index, 1, "load")]
             return int(element) if e.dtype == "i64" else element
+        if e.repeat:
+            first = self.checked(e.buffer, index, e.repeat, "load")
+            return np.resize(array[first : first + e.repeat], self.lanes)
         count = self.count(e.count)
         vector = np.zeros(self.lanes, array.dtype)
         if e.index.vec:

@@ -96,6 +96,7 @@ ANY: Mapping[str, Meaning] = {
     "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh,
     "isnan": np.isnan, "isinf": np.isinf,
     "lane": lambda vector, lane: vector[lane],
+    "evens": lambda vector: np.tile(vector[::2], 2), "odds": lambda vector: np.tile(vector[1::2], 2),
     "hsum": np.add.reduce, "hprod": np.multiply.reduce, "hmax": np.maximum.reduce, "hmin": np.minimum.reduce,
 }  # fmt: skip
 

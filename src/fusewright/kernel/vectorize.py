@@ -65,7 +65,7 @@ def substitute(x: Expr, variable: Var, value: Expr, memo: dict[int, Expr] | None
     if isinstance(x, Load):
         i = substitute(x.index, variable, value, memo)
         if i is not x.index:
-            result = Load(x.dtype, x.vec, x.buffer, i, x.count)
+            result = Load(x.dtype, x.vec, x.buffer, i, x.count, x.repeat)
     elif isinstance(x, Op):
         args = tuple(substitute(a, variable, value, memo) for a in x.args)
         if any(a is not b for a, b in zip(args, x.args, strict=True)):

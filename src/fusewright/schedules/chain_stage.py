@@ -32,6 +32,7 @@ from fusewright.schedules.paired import (
     lines_of,
     paired,
     relative_error,
+    twin_tile,
     use_pairs,
 )
 from fusewright.schedules.planes_shape import Shape
@@ -134,7 +135,7 @@ class Stage:
         k, (batch, columns, height, width) = shape_of(self.x)[1], shape_of(self.out)
         if not self.pointwise or not exact_enough(task, task.array_of(self.w), k):
             return None
-        found = paired(task.target, batch * height * width, k, columns, True)
+        found = paired(task.target, batch * height * width, k, columns, True, in_place=True)
         return found if found is not None and found.cycles < self.plain_cycles(task) else None
 
     @property
@@ -216,7 +217,7 @@ class Stage:
         task, (batch, columns, height, width), k = self.task, shape_of(self.out), shape_of(self.x)[1]
         found = self.pairs(task)
         if found is not None:
-            tile = even_tile(rows * width, min(width, found.tile.rows))
+            tile = (twin_tile if found.twins else even_tile)(rows * width, min(width, found.tile.rows))
         else:
             tile = pick_tile(task, f"conv {left.dtype}", columns, rows * width, k)
             tile = TileShape(min(tile.rows, width), tile.vectors)  # a unit has one row, or none
@@ -228,9 +229,9 @@ class Stage:
             fixed=True, k_fixed=True, n_fixed=True, threads=1, l2_bytes=0, anchor=self.raw, results=bound,
         )  # fmt: skip
         if found is not None:
-            use_pairs(product, lines_of(product))
+            use_pairs(product, lines_of(product), twins=found.twins)
         emit_rows(task, kernel, product, [n], kernel.let(start * width, "x0"), kernel.let(stop * width, "x1"))
-        weights, _ = Filters(self.w, 1, k, columns, (1, 1)).packed(task, step, "pairs" if found else "matrix")
+        weights, _ = Filters(self.w, 1, k, columns, (1, 1)).packed(task, step, found.order if found else "matrix")
         return weights
 
 

@@ -52,6 +52,19 @@ def pack_pairs(width: int) -> Callable[[np.ndarray], np.ndarray]:
     return make
 
 
+def pack_twins(width: int) -> Callable[[np.ndarray], np.ndarray]:
+    """As `pack_pairs`, but for the last panel, whose columns are at most half of `width`: each stands there twice, side
+    by side, as two rows in turns are multiplied by it."""
+    pairs = pack_pairs(width)
+
+    def make(b: np.ndarray) -> np.ndarray:
+        packed = pairs(b)
+        packed[..., -1, :, :] = np.repeat(packed[..., -1, :, : width // 2], 2, axis=-1)
+        return packed
+
+    return make
+
+
 def scales_of(x: np.ndarray, axis: int) -> np.ndarray:
     """The power of two that is about the size of x [any shape, float64] along `axis`, which stays with extent 1; 1 for
     zeros."""
@@ -81,7 +94,7 @@ def order_of_use(k: int) -> list[int]:
     return [*order, *range(len(order), k)]
 
 
-ORDERS = {"matrix": pack_matrix, "pairs": pack_pairs}
+ORDERS = {"matrix": pack_matrix, "pairs": pack_pairs, "twins": pack_twins}
 
 
 Element = Callable[[Expr, Expr, Expr], Expr]

@@ -11,6 +11,9 @@ size; then errors stay near those of the plain product, relative to the sizes of
 Higham, "Accuracy and Stability of Numerical Algorithms", 23.2.1). Every other pair is -(a - b') (a' - b) + a a' + b b',
 so that what is subtracted does not add up where all elements of a row are positive, as behind a ReLU; sums begin with
 it. A NaN stays where it belongs; an infinity makes its whole row NaN.
+
+Where at most half of a vector of columns is left behind the whole ones, two rows share it (`twins`): their elements are
+staged in turns, so that one load spreads both of them, and each of these columns stands twice in its panel.
 """
 
 from __future__ import annotations
@@ -46,6 +49,8 @@ SINGLE = 1.05  # of one of the steps that are left at the end
 FINISH = 3.0  # of a row of a tile, beside the plain product
 STAGE_ROW = 14.0
 STAGE_VECTOR = 4.5
+TWINS = 0.55  # of a vector of columns that two rows share
+STAGE_TWINS = 1.2  # of two rows in turns, beside one after the other
 
 
 @dataclass(frozen=True)
@@ -54,21 +59,36 @@ class Paired:
 
     tile: TileShape
     cycles: float
+    twins: bool = False
+
+    @property
+    def order(self) -> str:
+        """In which the right side is packed (`pack.ORDERS`)."""
+        return "twins" if self.twins else "pairs"
 
 
 def paired(
-    target: Target, rows: int, k: int, columns: int, known: bool, stage: float = 1.0, threads: int = 1
+    target: Target,
+    rows: int,
+    k: int,
+    columns: int,
+    known: bool,
+    stage: float = 1.0,
+    threads: int = 1,
+    in_place: bool = False,
 ) -> Paired | None:
     """The product of `rows` rows (about so many, if they are not known) and [k, columns] in this way; None where there
-    is no use for it. `stage` is what it costs to bring a row to scratch, beside that of a row that lies in memory."""
+    is no use for it. `stage` is what it costs to bring a row to scratch, beside that of a row that lies in memory;
+    `in_place` tells that rows are read where they lie, so that two can be at once."""
     if not target.adds_beside or k < STEPS or rows < FEWEST_ROWS:
         return None
-    tile = even_tile(rows, MAX_ROWS, threads) if known else TileShape(OPEN_TILE, 1)
+    twins = in_place and known and 0 < columns % target.lanes <= target.lanes // 2
+    tile = (twin_tile if twins else even_tile)(rows, MAX_ROWS, threads) if known else TileShape(OPEN_TILE, 1)
     strips = -(-rows // tile.rows)
-    panels = -(-columns // target.lanes)
+    panels = columns // target.lanes + TWINS if twins else -(-columns // target.lanes)
     along = STEP * (k - k % STEPS) + SINGLE * (k % STEPS) + FINISH
-    staging = STAGE_ROW + STAGE_VECTOR * -(-k // target.lanes) * stage
-    return Paired(tile, tile.rows * strips * panels * along + rows * staging)
+    staging = (STAGE_ROW + STAGE_VECTOR * -(-k // target.lanes) * stage) * (STAGE_TWINS if twins else 1.0)
+    return Paired(tile, tile.rows * strips * panels * along + rows * staging, twins)
 
 
 def even_tile(rows: int, most: int, threads: int = 1) -> TileShape:
@@ -76,6 +96,14 @@ def even_tile(rows: int, most: int, threads: int = 1) -> TileShape:
     strips = -(-rows // most)
     even = -(-strips // threads) * threads
     return TileShape(-(-rows // (even if rows >= FEWEST_ROWS * even else strips)), 1)
+
+
+def twin_tile(rows: int, most: int, threads: int = 1) -> TileShape:
+    """The same for an even number of rows: the one that repeats or lacks the fewest, and of these the highest."""
+    share = -(-rows // threads)
+    most = min(most, share + share % 2)
+    heights = range(most // 2 * 2, most // 2, -2)
+    return TileShape(min(heights, key=lambda height: -(-share // height) * height), 1)
 
 
 def relative_error(k: int) -> float:
@@ -152,12 +180,12 @@ class Overlapping:
     elements: Callable[[int], int]
 
 
-def use_pairs(product: Product, rows: Line | Overlapping, factors: Buffer | None = None) -> None:
+def use_pairs(product: Product, rows: Line | Overlapping, factors: Buffer | None = None, twins: bool = False) -> None:
     """Make `product`, whose right side is packed by `pack_pairs`, one of this kind.
 
     `rows(kernel, outer indices, row)` tells where the row lies, with its steps along k side by side; it may emit what
-    brings it there. Its elements are multiplied by `factors`, if there are such. Scratch holds
-    [strip][piece of k][row of the strip][PIECE], as a tile reads it.
+    brings it there, but not for `twins`. Its elements are multiplied by `factors`, if there are such. Scratch holds
+    [strip][piece of k][row of the strip][PIECE], as a tile reads it, or [strip][piece of k][two rows][PIECE][2].
     """
     k, height = product.k, product.tile.rows
     row_elements = staged_elements(k)
@@ -170,17 +198,18 @@ def use_pairs(product: Product, rows: Line | Overlapping, factors: Buffer | None
             rows.fill(kernel, scratch, start, outer, first, end)
         with kernel.loop(end, "strip", start=first, step=height) as strip:
             stop = kernel.let(minimum(strip + height, end), "stop")
-            with kernel.loop(stop, "row", start=strip) as row:
+            with kernel.loop(stop, "row", start=strip, step=2 if twins else 1) as row:
                 at = kernel.let((strip - first) * row_elements + (row - strip) * PIECE, "at")
+                second: list[Expr] = []
                 if isinstance(rows, Overlapping):
                     source, place = scratch, start + rows.at(row - first)
                 else:
                     source, place = rows(kernel, outer, row)
-                target = (index(k), scratch, at, index(height * PIECE))
-                if factors is None:
-                    kernel.emit(CallC("fw_balance_f32", (source, place, *target)))
-                else:
-                    kernel.emit(CallC("fw_balance_scaled_f32", (source, place, factors, *target)))
+                    if twins:
+                        second = [rows(kernel, outer, minimum(row + 1, stop - 1))[1]]
+                kind = ("_twins" if twins else "") + ("_scaled" if factors is not None else "")
+                read = (source, place, *second, *(() if factors is None else (factors,)))
+                kernel.emit(CallC(f"fw_balance{kind}_f32", (*read, index(k), scratch, at, index(height * PIECE))))
 
     def elements_for(count: int) -> int:
         more = rows.elements(count) if isinstance(rows, Overlapping) else 0
@@ -194,7 +223,7 @@ def use_pairs(product: Product, rows: Line | Overlapping, factors: Buffer | None
     product.staging = Staging(fill, index(0), index(row_elements), (), elements_for, by_x=by_x, row_step=PIECE)
     block = max(1, product.l2_bytes // 2 // (k * SIZES[product.dtype]))
     strips = -(-min(product.x.extent, block) // height) if product.fixed and product.l2_bytes else 1
-    product.inner = partial(emit_pairs, height, rows_ahead(strips))
+    product.inner = partial(emit_pairs, height, rows_ahead(strips), twins=twins)
 
 
 def rows_ahead(strips: int) -> int:
@@ -230,8 +259,10 @@ def emit_pairs(
     finish: Callable[[int, int, Expr], None],
     unroll: int,
     strip: Expr | None = None,
+    twins: bool = False,
 ) -> None:
     """A tile of balanced rows, of a strip of `height`, by one vector of columns: another form of `tile.emit_tile`.
+    With `twins` rows lie two by two in turns, and two share a vector of `few` columns.
 
     Weights that come from beyond the second cache would make the first strip wait: each turn asks for the rows of its
     panel that are a piece away, and for `ahead` rows of the next panel, which all strips together ask for. The rows
@@ -244,12 +275,21 @@ def emit_pairs(
         raise ValueError(f"pairs come in tiles of one vector, not {vectors}, with k known and without taps")
     lanes, step, panel = kernel.lanes, height * PIECE, index(k + EXTRA_ROWS)
 
-    def at(m: int, position: Expr) -> Expr:
-        """A step along k of row m, spread over a vector; `position` is where it would lie in the first row."""
-        return Op(dtype, True, "splat", (Load(dtype, False, left.buffer, left.base + (position + left.rows[m])),))
+    shared, high = twins and right.few, len(left.rows)
+    lines = -(-high // 2) if shared else high
 
-    def behind(m: int, i: int) -> Expr:
-        return at(m, index((k + i) // PIECE * step + (k + i) % PIECE))
+    def at(m: int, first: Expr, i: Expr, u: int) -> Expr:
+        """Step i + u of the piece that begins at `first`, of line m, spread over a vector."""
+        if not twins:
+            place = first + i + u + left.rows[m]
+        else:
+            place = first + i * 2 + (2 * u + (m * (2 * PIECE) if shared else m // 2 * (2 * PIECE) + m % 2))
+        if shared:
+            return Load(dtype, True, left.buffer, left.base + place, repeat=2)
+        return Op(dtype, True, "splat", (Load(dtype, False, left.buffer, left.base + place),))
+
+    def step_of(m: int, i: int) -> Expr:
+        return at(m, index(i // PIECE * step), index(0), i % PIECE)
 
     def columns(row: Expr) -> Expr:
         return Load(dtype, True, right.buffer, right.base + row * lanes)
@@ -258,7 +298,7 @@ def emit_pairs(
     before = kernel.let(columns(index(k)), "before")
     beyond = right.base + (panel + k) * lanes  # what the next panel is read for first, and what turns do not reach
     kernel.emit(CallC("fw_prefetch_l2_f32", (right.buffer, beyond, index(EXTRA_ROWS * lanes))))
-    acc = [kernel.mutable(before + behind(m, 0), f"c{m}") for m in range(len(left.rows))]
+    acc = [kernel.mutable(before + step_of(m, k), f"c{m}") for m in range(lines)]
 
     def piece(first: Expr, row: Expr, pairs: int, then: Expr) -> None:
         """The steps of a piece that begins at `first`; their rows of the right side begin at `row`. The piece that
@@ -271,15 +311,15 @@ def emit_pairs(
             for cache, (at_row, rows) in (("l1", near), ("l2", far)):
                 args = (right.buffer, right.base + at_row * lanes, index(rows * lanes))
                 kernel.emit(CallC(f"fw_prefetch_{cache}_f32", args))
-            part = -(-len(acc) * PIECE // pairs)
+            part = -(-high * PIECE // pairs)
             kernel.emit(CallC("fw_prefetch_l1_f32", (left.buffer, left.base + then + i * part, index(2 * part))))
             for m, c in enumerate(acc):
                 for u in range(2):  # the single step last: else clang spills from 21 rows on
                     own, other, single = b[2 * u], b[2 * u + 1], b[4 + u]
-                    one = kernel.let(at(m, first + i + u) + other, "s")
-                    two = kernel.let(at(m, first + i + (pairs + u)) + own, "t")
+                    one = kernel.let(at(m, first, i, u) + other, "s")
+                    two = kernel.let(at(m, first, i, pairs + u) + own, "t")
                     kernel.assign(c, Op(dtype, True, "fma", (-one if u else one, two, c)))
-                    kernel.assign(c, Op(dtype, True, "fma", (at(m, first + i + (2 * pairs + u)), single, c)))
+                    kernel.assign(c, Op(dtype, True, "fma", (at(m, first, i, 2 * pairs + u), single, c)))
 
     whole, rest = divmod(k, PIECE)
     partial_piece, next_strip = rest >= STEPS, index(height * staged_elements(k))
@@ -293,7 +333,12 @@ def emit_pairs(
     for i in range(k - k % STEPS, k):
         row = kernel.let(columns(index(i)), "b")
         for m, c in enumerate(acc):
-            kernel.assign(c, Op(dtype, True, "fma", (at(m, index(i // PIECE * step + i % PIECE)), row, c)))
+            kernel.assign(c, Op(dtype, True, "fma", (step_of(m, i), row, c)))
     scales = kernel.let(columns(index(k + 1)), "scales")
     for m, c in enumerate(acc):
-        finish(m, 0, kernel.let(c * (scales * behind(m, 1)), f"y{m}"))
+        y = kernel.let(c * (scales * step_of(m, k + 1)), f"y{m}")
+        if not shared:
+            finish(m, 0, y)
+            continue
+        for r, own in enumerate(("evens", "odds")[: high - 2 * m]):
+            finish(2 * m + r, 0, kernel.let(Op(dtype, True, own, (y,)), own))

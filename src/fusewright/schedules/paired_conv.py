@@ -54,7 +54,7 @@ def pairs(task: Task, c: Convolution, bias: ir.Value | None) -> list[Way]:
     made: list[Way] = []
     pixels = in_memory(task, c)
     if pixels is not None:
-        found, read = of_pixels(task, c, k, 1.0 if pixels.factors is None else SCALED), replace(c, x=pixels.x)
+        found, read = of_pixels(task, c, k, 1.0 if pixels.factors is None else SCALED, True), replace(c, x=pixels.x)
         make = partial(convolve, task, read, bias, factors=pixels.factors)
     else:
         found = gathered(task, c, k) if strides is None or strides[1] == 1 else None
@@ -86,14 +86,16 @@ def in_memory(task: Task, c: Convolution) -> Pixels | None:
     return pixels if all(task.strides_of(v)[1] == 1 for v in operands) else None
 
 
-def of_pixels(task: Task, c: Convolution, k: int, stage: float) -> Paired | None:
-    """All pixels are rows of one product; `stage` is what it costs to bring one to scratch, as `paired` takes it."""
-    return paired(task.target, pixels_of(task, c), k, c.filters.co, not task.open_extents, stage, task.threads)
+def of_pixels(task: Task, c: Convolution, k: int, stage: float, in_place: bool) -> Paired | None:
+    """All pixels are rows of one product; `stage` is what it costs to bring one to scratch, as `paired` takes it, and
+    `in_place` tells that each lies in memory as it is read."""
+    fixed = not task.open_extents
+    return paired(task.target, pixels_of(task, c), k, c.filters.co, fixed, stage, task.threads, in_place)
 
 
 def gathered(task: Task, c: Convolution, k: int) -> Paired | None:
     """The same where the window of each pixel is gathered first."""
-    found = of_pixels(task, c, k, GATHERED)
+    found = of_pixels(task, c, k, GATHERED, False)
     if found is None:
         return None
     return replace(found, cycles=found.cycles + pixels_of(task, c) * TAP * prod(c.filters.taps))
@@ -165,8 +167,8 @@ def convolve(
         c = replace(c, filters=replace(c.filters, last_first=True))
     else:
         gather = _Gather(c, product, left, kernel.scratch(dtype, 0 if direct else k, "window"))
-        use_pairs(product, lines_of(product) if direct else gather.line, multiplied)
-    return lower_product(task, kernel, c, product, left, results, "pairs")
+        use_pairs(product, lines_of(product) if direct else gather.line, multiplied, found.twins)
+    return lower_product(task, kernel, c, product, left, results, found.order)
 
 
 @dataclass(frozen=True)

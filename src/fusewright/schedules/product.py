@@ -197,7 +197,9 @@ class _Emitter:
         base: Expr,
     ) -> None:
         p, kernel = self.p, self.kernel
-        right = Right(p.right, base, p.right_step, partial if p.right_partial else None, self.steps_ahead(vectors))
+        few = isinstance(partial, Const) and partial.value <= kernel.lanes // 2
+        count = partial if p.right_partial else None
+        right = Right(p.right, base, p.right_step, count, self.steps_ahead(vectors), few)
         by_y = p.y.extent > 1
         y_first, y_end = (start, stop) if by_y else (index(0), index(1))
         x_first, x_end = (index(0), self.ext(p.x.extent)) if by_y else (start, stop)

@@ -171,7 +171,8 @@ class Right:
     """Where a tile reads its columns: `base` for k = 0, `step` elements further for each k (taps follow each other).
 
     `count` limits the lanes of the last vector when memory ends there (a right side that is not packed). `ahead` asks
-    for what will be read so many steps later, which may lie in the next panel.
+    for what will be read so many steps later, which may lie in the next panel. `few` tells that at most half of the
+    lanes of the last vector are columns.
     """
 
     buffer: Buffer
@@ -179,6 +180,7 @@ class Right:
     step: Expr
     count: Expr | None = None
     ahead: int = 0
+    few: bool = False
 
 
 def emit_tile(

@@ -77,6 +77,8 @@ FW_DEFINE_TOPK(bf16, uint16_t, fws_value_bf16)
         block[i + (H)] = FW_SHUFFLED HIGH; \
     }
 #if FW_LANES == 16
+#define FW_LOWER_TURNS 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define FW_UPPER_TURNS 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
 #define FW_TRADES \
     FW_TRADE(8, (0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23), \
              (8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31)) \
@@ -87,6 +89,8 @@ FW_DEFINE_TOPK(bf16, uint16_t, fws_value_bf16)
     FW_TRADE(1, (0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30), \
              (1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31))
 #elif FW_LANES == 8
+#define FW_LOWER_TURNS 0, 8, 1, 9, 2, 10, 3, 11
+#define FW_UPPER_TURNS 4, 12, 5, 13, 6, 14, 7, 15
 #define FW_TRADES \
     FW_TRADE(4, (0, 1, 2, 3, 8, 9, 10, 11), \
              (4, 5, 6, 7, 12, 13, 14, 15)) \
@@ -95,6 +99,8 @@ FW_DEFINE_TOPK(bf16, uint16_t, fws_value_bf16)
     FW_TRADE(1, (0, 8, 2, 10, 4, 12, 6, 14), \
              (1, 9, 3, 11, 5, 13, 7, 15))
 #else
+#define FW_LOWER_TURNS 0, 4, 1, 5
+#define FW_UPPER_TURNS 2, 6, 3, 7
 #define FW_TRADES \
     FW_TRADE(2, (0, 1, 4, 5), \
              (2, 3, 6, 7)) \
@@ -238,7 +244,9 @@ FW_FN void fw_behind_pairs(int64_t k, float products, float undone, float *to, i
     to[k / FW_PIECE * step + k % FW_PIECE] = -products;
     to[(k + 1) / FW_PIECE * step + (k + 1) % FW_PIECE] = undone;
 }
-FW_FN void fw_balance_twice(const float *from, const float *factors, int64_t k, float *to, int64_t step) {
+/* The scale of a row, by looking at all of it first, and what stands behind it. */
+typedef struct { float scale, products, undone; } fw_row;
+FW_FN fw_row fw_row_of(const float *from, const float *factors, int64_t k) {
     float squares, products, first = 1;
     fw_sums_of_pairs(from, factors, k, 1, 0, 0, &squares, &products);
     if (__builtin_expect(!(squares > 0x1p-90f && squares < 0x1p90f), 0)) { /* zeros, no numbers, or squares out of range */
@@ -247,15 +255,19 @@ FW_FN void fw_balance_twice(const float *from, const float *factors, int64_t k, 
     }
     int32_t exponent = fw_half_exponent(squares * (1 / (float)k));
     float scale = fw_power_of_two(-exponent);
+    float undone = squares > 0 ? fw_power_of_two(exponent) / first : squares; /* 0, or no number */
+    return (fw_row){first * scale, products * scale * scale, undone};
+}
+FW_FN void fw_balance_twice(const float *from, const float *factors, int64_t k, float *to, int64_t step) {
+    fw_row row = fw_row_of(from, factors, k);
     for (int64_t start = 0, at = 0; start < k; start += FW_PIECE, at += step) {
         int64_t count = k - start < FW_PIECE ? k - start : FW_PIECE;
         for (int64_t i = 0; i < count; i += FW_LANES) {
             fw_f32v element = fw_scaled_some_f32(from, factors, start + i, count - i);
-            fw_store_some_f32(to + at + i, element * (first * scale), count - i);
+            fw_store_some_f32(to + at + i, element * row.scale, count - i);
         }
     }
-    float undone = squares > 0 ? fw_power_of_two(exponent) / first : squares; /* 0, or no number */
-    fw_behind_pairs(k, products * scale * scale, undone, to, step);
+    fw_behind_pairs(k, row.products, row.undone, to, step);
 }
 static void __attribute__((unused, noinline, cold)) fw_balance_again(
     const float *from, const float *factors, int64_t k, float *to, int64_t step) {
@@ -282,6 +294,33 @@ FW_FN void fw_balance(const float *from, const float *factors, int64_t k, float 
 }
 FW_FN void fw_balance_f32(const float *from, int64_t from_at, int64_t k, float *to, int64_t to_at, int64_t step) {
     fw_balance(from + from_at, 0, k, to + to_at, step);
+}
+/* The same of two rows, from[at] on and from[other] on, whose elements come to lie in turns. */
+FW_FN void fw_balance_twins(
+    const float *one, const float *other, const float *factors, int64_t k, float *to, int64_t step) {
+    fw_row first = fw_row_of(one, factors, k), second = fw_row_of(other, factors, k);
+    for (int64_t start = 0, at = 0; start < k; start += FW_PIECE, at += step) {
+        int64_t count = k - start < FW_PIECE ? k - start : FW_PIECE;
+        for (int64_t i = 0; i < count; i += FW_LANES) {
+            fw_f32v a = fw_scaled_some_f32(one, factors, start + i, count - i) * first.scale;
+            fw_f32v b = fw_scaled_some_f32(other, factors, start + i, count - i) * second.scale;
+            float *place = to + at + 2 * i;
+            fw_store_some_f32(place, FW_SHUFFLED(FW_LOWER_TURNS), 2 * (count - i));
+            if (2 * (count - i) > FW_LANES)
+                fw_store_some_f32(place + FW_LANES, FW_SHUFFLED(FW_UPPER_TURNS), 2 * (count - i) - FW_LANES);
+        }
+    }
+    float behind[2][2] = {{-first.products, -second.products}, {first.undone, second.undone}};
+    for (int64_t i = 0; i < 2; i++)
+        for (int64_t r = 0; r < 2; r++) to[(k + i) / FW_PIECE * step + (k + i) % FW_PIECE * 2 + r] = behind[i][r];
+}
+FW_FN void fw_balance_twins_f32(
+    const float *from, int64_t at, int64_t other, int64_t k, float *to, int64_t to_at, int64_t step) {
+    fw_balance_twins(from + at, from + other, 0, k, to + to_at, step);
+}
+FW_FN void fw_balance_twins_scaled_f32(const float *from, int64_t at, int64_t other, const float *factors, int64_t k,
+                                       float *to, int64_t to_at, int64_t step) {
+    fw_balance_twins(from + at, from + other, factors, k, to + to_at, step);
 }
 FW_FN void fw_balance_scaled_f32(
     const float *from, int64_t from_at, const float *factors, int64_t k, float *to, int64_t to_at, int64_t step) {

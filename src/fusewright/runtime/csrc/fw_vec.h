@@ -154,6 +154,44 @@ FW_PARTIAL_GENERIC(u64)
 #else
 #define FW_IOTA {0, 1, 2, 3}
 #endif
+/* One or two numbers again and again. For AVX-512 compilers write vbroadcastss and vbroadcastsd, which take a place beside
+ * multiply-adds on Zen 4; the same for integers is a load and nothing else. */
+#if FW_LANES == 16
+#define FW_TWOS 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1
+#define FW_EVENS 0, 2, 4, 6, 8, 10, 12, 14, 0, 2, 4, 6, 8, 10, 12, 14
+#define FW_ODDS 1, 3, 5, 7, 9, 11, 13, 15, 1, 3, 5, 7, 9, 11, 13, 15
+#elif FW_LANES == 8
+#define FW_TWOS 0, 1, 0, 1, 0, 1, 0, 1
+#define FW_EVENS 0, 2, 4, 6, 0, 2, 4, 6
+#define FW_ODDS 1, 3, 5, 7, 1, 3, 5, 7
+#else
+#define FW_TWOS 0, 1, 0, 1
+#define FW_EVENS 0, 2, 0, 2
+#define FW_ODDS 1, 3, 1, 3
+#endif
+typedef float fw_two __attribute__((vector_size(8), aligned(4), may_alias));
+#if FW_LANES == 16 && defined(__AVX512F__)
+FW_FN fw_f32v fw_load_ones_f32(const float *p) {
+    fw_f32v ones;
+    __asm__("vpbroadcastd %1, %0" : "=v"(ones) : "m"(*p));
+    return ones;
+}
+FW_FN fw_f32v fw_load_twos_f32(const float *p) {
+    fw_f32v twos;
+    __asm__("vpbroadcastq %1, %0" : "=v"(twos) : "m"(*(const fw_two *)p));
+    return twos;
+}
+#else
+FW_FN fw_f32v fw_load_ones_f32(const float *p) { return fw_splat_f32(*p); }
+FW_FN fw_f32v fw_load_twos_f32(const float *p) {
+    fw_two two = *(const fw_two *)p;
+    return __builtin_shufflevector(two, two, FW_TWOS);
+}
+#endif
+/* Every other lane, from the first or from the second on, in the lower half and in the upper. */
+FW_FN fw_f32v fw_evens_f32(fw_f32v a) { return __builtin_shufflevector(a, a, FW_EVENS); }
+FW_FN fw_f32v fw_odds_f32(fw_f32v a) { return __builtin_shufflevector(a, a, FW_ODDS); }
+
 FW_FN fw_f32v fw_iota_f32(void) { return (fw_f32v)FW_IOTA; }
 FW_FN fw_i32v fw_iota_i32(void) { return (fw_i32v)FW_IOTA; }
 FW_FN fw_i64v fw_iota_i64(void) { return (fw_i64v)FW_IOTA; }
