@@ -248,6 +248,45 @@ def lines_of(product: Product) -> Line:
     return line
 
 
+@dataclass(frozen=True)
+class _Staged:
+    """The lines of a tile, whose pieces along k are `piece` apart: each a row, or (`shared`) two rows that lie in turns
+    and share a vector; with `twins` rows lie so in any case."""
+
+    dtype: str
+    left: Left
+    piece: int
+    twins: bool
+    shared: bool
+
+    @property
+    def lines(self) -> int:
+        return -(-len(self.left.rows) // 2) if self.shared else len(self.left.rows)
+
+    def at(self, line: int, first: Expr, i: Expr, u: int) -> Expr:
+        """Step i + u of the piece that begins at `first`, spread over a vector."""
+        left = self.left
+        if self.shared:
+            place = first + i * 2 + (2 * u + line * (2 * PIECE))
+            return Load(self.dtype, True, left.buffer, left.base + place, repeat=2)
+        if self.twins:
+            place = first + i * 2 + (2 * u + line // 2 * (2 * PIECE) + line % 2)
+        else:
+            place = first + i + u + left.rows[line]
+        return Op(self.dtype, True, "splat", (Load(self.dtype, False, left.buffer, left.base + place),))
+
+    def step_of(self, line: int, i: int) -> Expr:
+        """Step i along k."""
+        return self.at(line, index(i // PIECE * self.piece), index(0), i % PIECE)
+
+    def rows_of(self, line: int, value: Expr) -> list[tuple[int, Expr]]:
+        """The rows of a line, and what is theirs of its result."""
+        if not self.shared:
+            return [(line, value)]
+        both = [(2 * line + r, Op(self.dtype, True, own, (value,))) for r, own in enumerate(("evens", "odds"))]
+        return [(row, own) for row, own in both if row < len(self.left.rows)]
+
+
 def emit_pairs(
     height: int,
     ahead: int,
@@ -274,22 +313,8 @@ def emit_pairs(
     if vectors != 1 or left.taps or k is None:
         raise ValueError(f"pairs come in tiles of one vector, not {vectors}, with k known and without taps")
     lanes, step, panel = kernel.lanes, height * PIECE, index(k + EXTRA_ROWS)
-
-    shared, high = twins and right.few, len(left.rows)
-    lines = -(-high // 2) if shared else high
-
-    def at(m: int, first: Expr, i: Expr, u: int) -> Expr:
-        """Step i + u of the piece that begins at `first`, of line m, spread over a vector."""
-        if not twins:
-            place = first + i + u + left.rows[m]
-        else:
-            place = first + i * 2 + (2 * u + (m * (2 * PIECE) if shared else m // 2 * (2 * PIECE) + m % 2))
-        if shared:
-            return Load(dtype, True, left.buffer, left.base + place, repeat=2)
-        return Op(dtype, True, "splat", (Load(dtype, False, left.buffer, left.base + place),))
-
-    def step_of(m: int, i: int) -> Expr:
-        return at(m, index(i // PIECE * step), index(0), i % PIECE)
+    staged = _Staged(dtype, left, step, twins, twins and right.few)
+    high, at = len(left.rows), staged.at
 
     def columns(row: Expr) -> Expr:
         return Load(dtype, True, right.buffer, right.base + row * lanes)
@@ -298,7 +323,7 @@ def emit_pairs(
     before = kernel.let(columns(index(k)), "before")
     beyond = right.base + (panel + k) * lanes  # what the next panel is read for first, and what turns do not reach
     kernel.emit(CallC("fw_prefetch_l2_f32", (right.buffer, beyond, index(EXTRA_ROWS * lanes))))
-    acc = [kernel.mutable(before + step_of(m, k), f"c{m}") for m in range(lines)]
+    acc = [kernel.mutable(before + staged.step_of(m, k), f"c{m}") for m in range(staged.lines)]
 
     def piece(first: Expr, row: Expr, pairs: int, then: Expr) -> None:
         """The steps of a piece that begins at `first`; their rows of the right side begin at `row`. The piece that
@@ -333,12 +358,9 @@ def emit_pairs(
     for i in range(k - k % STEPS, k):
         row = kernel.let(columns(index(i)), "b")
         for m, c in enumerate(acc):
-            kernel.assign(c, Op(dtype, True, "fma", (step_of(m, i), row, c)))
+            kernel.assign(c, Op(dtype, True, "fma", (staged.step_of(m, i), row, c)))
     scales = kernel.let(columns(index(k + 1)), "scales")
     for m, c in enumerate(acc):
-        y = kernel.let(c * (scales * step_of(m, k + 1)), f"y{m}")
-        if not shared:
-            finish(m, 0, y)
-            continue
-        for r, own in enumerate(("evens", "odds")[: high - 2 * m]):
-            finish(2 * m + r, 0, kernel.let(Op(dtype, True, own, (y,)), own))
+        y = kernel.let(c * (scales * staged.step_of(m, k + 1)), f"y{m}")
+        for r, own in staged.rows_of(m, y):
+            finish(r, 0, own if own is y else kernel.let(own, f"y{r}"))

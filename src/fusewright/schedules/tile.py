@@ -241,8 +241,12 @@ def emit_taps(
             place = b0 + (k + right.ahead) * right.step
             kernel.emit(CallC("fw_prefetch_l1_f32", (right.buffer, place, index(len(b) * kernel.lanes))))
         for m, row in enumerate(acc):
-            one = Load(dtype, False, left.buffer, a0 + starts[m] + k)
-            a = kernel.let(Op(dtype, True, "splat", (one,)), f"a{m}")
+            place = a0 + starts[m] + k
+            if dtype == "f32" and len(row) > 1:
+                one: Expr = Load(dtype, True, left.buffer, place, repeat=1)
+            else:  # a multiply-add spreads what it alone reads
+                one = Op(dtype, True, "splat", (Load(dtype, False, left.buffer, place),))
+            a = kernel.let(one, f"a{m}")
             for v, c in enumerate(row):
                 kernel.assign(c, Op(dtype, True, "fma", (a, b[v], c)))
 

@@ -52,7 +52,7 @@ void fw_pack_854a76f433da(void *const *p, const int64_t *n, int64_t lo, int64_t 
     }
 }
 
-void fw_matmul_85e7018187da(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
+void fw_matmul_63580c060b50(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
     const float *restrict a = p[0];
     const float *restrict b = p[1];
     float *restrict y2 = p[2];
@@ -145,22 +145,22 @@ void fw_matmul_85e7018187da(void *const *p, const int64_t *n, int64_t lo, int64_
                 for (int64_t k = 0; k < arg12; k++) {
                     const fw_f32v b0 = fw_load_f32(b + b_2 + (k * 8));
                     const fw_f32v b1 = fw_load_f32(b + (b_2 + (k * 8)) + 4);
-                    const fw_f32v a0 = fw_splat_f32(a[a_2 + k]);
+                    const fw_f32v a0 = fw_load_ones_f32(a + a_2 + k);
                     c00 = (a0 * b0 + c00);
                     c01 = (a0 * b1 + c01);
-                    const fw_f32v a1 = fw_splat_f32(a[(a_2 + r1) + k]);
+                    const fw_f32v a1 = fw_load_ones_f32(a + (a_2 + r1) + k);
                     c10 = (a1 * b0 + c10);
                     c11 = (a1 * b1 + c11);
-                    const fw_f32v a2 = fw_splat_f32(a[(a_2 + r2) + k]);
+                    const fw_f32v a2 = fw_load_ones_f32(a + (a_2 + r2) + k);
                     c20 = (a2 * b0 + c20);
                     c21 = (a2 * b1 + c21);
-                    const fw_f32v a3 = fw_splat_f32(a[(a_2 + r3) + k]);
+                    const fw_f32v a3 = fw_load_ones_f32(a + (a_2 + r3) + k);
                     c30 = (a3 * b0 + c30);
                     c31 = (a3 * b1 + c31);
-                    const fw_f32v a4 = fw_splat_f32(a[(a_2 + r4) + k]);
+                    const fw_f32v a4 = fw_load_ones_f32(a + (a_2 + r4) + k);
                     c40 = (a4 * b0 + c40);
                     c41 = (a4 * b1 + c41);
-                    const fw_f32v a5 = fw_splat_f32(a[(a_2 + r5) + k]);
+                    const fw_f32v a5 = fw_load_ones_f32(a + (a_2 + r5) + k);
                     c50 = (a5 * b0 + c50);
                     c51 = (a5 * b1 + c51);
                 }
@@ -200,16 +200,16 @@ void fw_matmul_85e7018187da(void *const *p, const int64_t *n, int64_t lo, int64_
                 for (int64_t k_2 = 0; k_2 < arg17; k_2++) {
                     const fw_f32v b0_2 = fw_load_f32(b + b_2 + (k_2 * 8));
                     const fw_f32v b1_2 = fw_load_f32(b + (b_2 + (k_2 * 8)) + 4);
-                    const fw_f32v a0_2 = fw_splat_f32(a[a_3 + k_2]);
+                    const fw_f32v a0_2 = fw_load_ones_f32(a + a_3 + k_2);
                     c00_2 = (a0_2 * b0_2 + c00_2);
                     c01_2 = (a0_2 * b1_2 + c01_2);
-                    const fw_f32v a1_2 = fw_splat_f32(a[(a_3 + r1_2) + k_2]);
+                    const fw_f32v a1_2 = fw_load_ones_f32(a + (a_3 + r1_2) + k_2);
                     c10_2 = (a1_2 * b0_2 + c10_2);
                     c11_2 = (a1_2 * b1_2 + c11_2);
-                    const fw_f32v a2_2 = fw_splat_f32(a[(a_3 + r2_2) + k_2]);
+                    const fw_f32v a2_2 = fw_load_ones_f32(a + (a_3 + r2_2) + k_2);
                     c20_2 = (a2_2 * b0_2 + c20_2);
                     c21_2 = (a2_2 * b1_2 + c21_2);
-                    const fw_f32v a3_2 = fw_splat_f32(a[(a_3 + r3_2) + k_2]);
+                    const fw_f32v a3_2 = fw_load_ones_f32(a + (a_3 + r3_2) + k_2);
                     c30_2 = (a3_2 * b0_2 + c30_2);
                     c31_2 = (a3_2 * b1_2 + c31_2);
                 }
@@ -239,10 +239,10 @@ void fw_matmul_85e7018187da(void *const *p, const int64_t *n, int64_t lo, int64_
                 for (int64_t k_3 = 0; k_3 < arg20; k_3++) {
                     const fw_f32v b0_3 = fw_load_f32(b + b_2 + (k_3 * 8));
                     const fw_f32v b1_3 = fw_load_f32(b + (b_2 + (k_3 * 8)) + 4);
-                    const fw_f32v a0_3 = fw_splat_f32(a[a_4 + k_3]);
+                    const fw_f32v a0_3 = fw_load_ones_f32(a + a_4 + k_3);
                     c00_3 = (a0_3 * b0_3 + c00_3);
                     c01_3 = (a0_3 * b1_3 + c01_3);
-                    const fw_f32v a1_3 = fw_splat_f32(a[(a_4 + r1_3) + k_3]);
+                    const fw_f32v a1_3 = fw_load_ones_f32(a + (a_4 + r1_3) + k_3);
                     c10_3 = (a1_3 * b0_3 + c10_3);
                     c11_3 = (a1_3 * b1_3 + c11_3);
                 }
@@ -264,7 +264,7 @@ void fw_matmul_85e7018187da(void *const *p, const int64_t *n, int64_t lo, int64_
                 for (int64_t k_4 = 0; k_4 < arg23; k_4++) {
                     const fw_f32v b0_4 = fw_load_f32(b + b_2 + (k_4 * 8));
                     const fw_f32v b1_4 = fw_load_f32(b + (b_2 + (k_4 * 8)) + 4);
-                    const fw_f32v a0_4 = fw_splat_f32(a[a_5 + k_4]);
+                    const fw_f32v a0_4 = fw_load_ones_f32(a + a_5 + k_4);
                     c00_4 = (a0_4 * b0_4 + c00_4);
                     c01_4 = (a0_4 * b1_4 + c01_4);
                 }

@@ -1,4 +1,4 @@
-void fw_matmul_7cba5ac35fe0(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
+void fw_matmul_6348bd361d07(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
     const float *restrict a = p[0];
     const float *restrict b = p[1];
     const float *restrict x2 = p[2];
@@ -24,15 +24,15 @@ void fw_matmul_7cba5ac35fe0(void *const *p, const int64_t *n, int64_t lo, int64_
                 const fw_f32v b0 = fw_load_f32(b + k * 12);
                 const fw_f32v b1 = fw_load_f32(b + (k * 12) + 4);
                 const fw_f32v b2 = fw_load_f32(b + (k * 12) + 8);
-                const fw_f32v a0 = fw_splat_f32(a[a_2 + k]);
+                const fw_f32v a0 = fw_load_ones_f32(a + a_2 + k);
                 c00 = (a0 * b0 + c00);
                 c01 = (a0 * b1 + c01);
                 c02 = (a0 * b2 + c02);
-                const fw_f32v a1 = fw_splat_f32(a[(a_2 + 8) + k]);
+                const fw_f32v a1 = fw_load_ones_f32(a + (a_2 + 8) + k);
                 c10 = (a1 * b0 + c10);
                 c11 = (a1 * b1 + c11);
                 c12 = (a1 * b2 + c12);
-                const fw_f32v a2 = fw_splat_f32(a[(a_2 + 16) + k]);
+                const fw_f32v a2 = fw_load_ones_f32(a + (a_2 + 16) + k);
                 c20 = (a2 * b0 + c20);
                 c21 = (a2 * b1 + c21);
                 c22 = (a2 * b2 + c22);

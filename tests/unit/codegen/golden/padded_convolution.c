@@ -1,4 +1,4 @@
-void fw_conv_2768ec4981f4(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
+void fw_conv_6e5d1f53cd8d(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
     const float *restrict a = p[0];
     const float *restrict w = p[1];
     float *restrict y2 = p[2];
@@ -38,19 +38,19 @@ void fw_conv_2768ec4981f4(void *const *p, const int64_t *n, int64_t lo, int64_t 
             for (int64_t k = 0; k < 12; k++) {
                 const fw_f32v b0_2 = fw_load_f32(w + b0 + (k * 8));
                 const fw_f32v b1 = fw_load_f32(w + (b0 + (k * 8)) + 4);
-                const fw_f32v a0_2 = fw_splat_f32(stage[a0 + k]);
+                const fw_f32v a0_2 = fw_load_ones_f32(stage + a0 + k);
                 c00 = (a0_2 * b0_2 + c00);
                 c01 = (a0_2 * b1 + c01);
-                const fw_f32v a1 = fw_splat_f32(stage[(a0 + 8) + k]);
+                const fw_f32v a1 = fw_load_ones_f32(stage + (a0 + 8) + k);
                 c10 = (a1 * b0_2 + c10);
                 c11 = (a1 * b1 + c11);
-                const fw_f32v a2 = fw_splat_f32(stage[(a0 + 16) + k]);
+                const fw_f32v a2 = fw_load_ones_f32(stage + (a0 + 16) + k);
                 c20 = (a2 * b0_2 + c20);
                 c21 = (a2 * b1 + c21);
-                const fw_f32v a3 = fw_splat_f32(stage[(a0 + 56) + k]);
+                const fw_f32v a3 = fw_load_ones_f32(stage + (a0 + 56) + k);
                 c30 = (a3 * b0_2 + c30);
                 c31 = (a3 * b1 + c31);
-                const fw_f32v a4 = fw_splat_f32(stage[(a0 + 64) + k]);
+                const fw_f32v a4 = fw_load_ones_f32(stage + (a0 + 64) + k);
                 c40 = (a4 * b0_2 + c40);
                 c41 = (a4 * b1 + c41);
             }
@@ -79,16 +79,16 @@ void fw_conv_2768ec4981f4(void *const *p, const int64_t *n, int64_t lo, int64_t 
             for (int64_t k_2 = 0; k_2 < 12; k_2++) {
                 const fw_f32v b0_4 = fw_load_f32(w + b0_3 + (k_2 * 8));
                 const fw_f32v b1_2 = fw_load_f32(w + (b0_3 + (k_2 * 8)) + 4);
-                const fw_f32v a0_4 = fw_splat_f32(stage[(a0_3 + 72) + k_2]);
+                const fw_f32v a0_4 = fw_load_ones_f32(stage + (a0_3 + 72) + k_2);
                 c00_2 = (a0_4 * b0_4 + c00_2);
                 c01_2 = (a0_4 * b1_2 + c01_2);
-                const fw_f32v a1_2 = fw_splat_f32(stage[(a0_3 + 112) + k_2]);
+                const fw_f32v a1_2 = fw_load_ones_f32(stage + (a0_3 + 112) + k_2);
                 c10_2 = (a1_2 * b0_4 + c10_2);
                 c11_2 = (a1_2 * b1_2 + c11_2);
-                const fw_f32v a2_2 = fw_splat_f32(stage[(a0_3 + 120) + k_2]);
+                const fw_f32v a2_2 = fw_load_ones_f32(stage + (a0_3 + 120) + k_2);
                 c20_2 = (a2_2 * b0_4 + c20_2);
                 c21_2 = (a2_2 * b1_2 + c21_2);
-                const fw_f32v a3_2 = fw_splat_f32(stage[(a0_3 + 128) + k_2]);
+                const fw_f32v a3_2 = fw_load_ones_f32(stage + (a0_3 + 128) + k_2);
                 c30_2 = (a3_2 * b0_4 + c30_2);
                 c31_2 = (a3_2 * b1_2 + c31_2);
             }

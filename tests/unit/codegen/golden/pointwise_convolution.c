@@ -1,4 +1,4 @@
-void fw_conv_0aeb2fca00af(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
+void fw_conv_620ceefae30a(void *const *p, const int64_t *n, int64_t lo, int64_t hi, char *scratch) {
     const float *restrict a = p[0];
     const float *restrict w = p[1];
     const float *restrict x2 = p[2];
@@ -23,19 +23,19 @@ void fw_conv_0aeb2fca00af(void *const *p, const int64_t *n, int64_t lo, int64_t 
             for (int64_t k = 0; k < 4; k++) {
                 const fw_f32v b0 = fw_load_f32(w + k * 8);
                 const fw_f32v b1 = fw_load_f32(w + (k * 8) + 4);
-                const fw_f32v a0 = fw_splat_f32(a[a_2 + k]);
+                const fw_f32v a0 = fw_load_ones_f32(a + a_2 + k);
                 c00 = (a0 * b0 + c00);
                 c01 = (a0 * b1 + c01);
-                const fw_f32v a1 = fw_splat_f32(a[(a_2 + 4) + k]);
+                const fw_f32v a1 = fw_load_ones_f32(a + (a_2 + 4) + k);
                 c10 = (a1 * b0 + c10);
                 c11 = (a1 * b1 + c11);
-                const fw_f32v a2 = fw_splat_f32(a[(a_2 + 8) + k]);
+                const fw_f32v a2 = fw_load_ones_f32(a + (a_2 + 8) + k);
                 c20 = (a2 * b0 + c20);
                 c21 = (a2 * b1 + c21);
-                const fw_f32v a3 = fw_splat_f32(a[(a_2 + 12) + k]);
+                const fw_f32v a3 = fw_load_ones_f32(a + (a_2 + 12) + k);
                 c30 = (a3 * b0 + c30);
                 c31 = (a3 * b1 + c31);
-                const fw_f32v a4 = fw_splat_f32(a[(a_2 + 16) + k]);
+                const fw_f32v a4 = fw_load_ones_f32(a + (a_2 + 16) + k);
                 c40 = (a4 * b0 + c40);
                 c41 = (a4 * b1 + c41);
             }
