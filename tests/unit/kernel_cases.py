@@ -221,6 +221,7 @@ def functions(lanes: int) -> dict[str, Callable[..., None]]:
         "fw_turn_f32": turn,
         "fw_balance_f32": balance,
         "fw_balance_scaled_f32": balance_scaled,
+        "fw_balance_rows_f32": balance_rows,
         "fw_balance_twins_f32": balance_twins,
         "fw_balance_twins_scaled_f32": balance_twins_scaled,
         "fw_prefetch_l1_f32": lambda source, at, count: None,
@@ -263,7 +264,7 @@ def balance(source: Array, at: int, k: int, target: Array, place: int, step: int
     assert 0 <= at <= len(source) - k
     row = source[at : at + k].astype(np.float64)
     mean_square = np.mean(row**2)
-    scale = 2.0 ** -np.floor(np.log2(mean_square) / 2) if mean_square > 0 else 1.0
+    scale = 2.0 ** -(np.floor(np.log2(mean_square) / 2) + 1) if mean_square > 0 else 1.0
     before = 0.0
     for piece in range(0, k, PIECE):
         steps = row[piece : piece + PIECE] * scale
@@ -273,6 +274,22 @@ def balance(source: Array, at: int, k: int, target: Array, place: int, step: int
         target[place + piece // PIECE * step :][: len(steps)] = steps
     for i, value in enumerate((before, 1 / scale), start=k):
         target[place + i // PIECE * step + i % PIECE] = value
+
+
+def balance_rows(source: Array, at: int, step: int, k: int, rows: int, target: Array, place: int) -> None:
+    """What `fw_balance_rows_f32` of csrc/fw_algorithms.h does."""
+    lying = [source[at + r * step :][:k].astype(np.float64) for r in range(rows)]
+    moved = [bool(np.mean(row**2)) and not 2.0**-6 < np.mean(row**2) < 2.0**4 for row in lying]
+    behind = place + rows * step
+    for r, row in enumerate(lying):
+        made = np.zeros((k + 2 + PIECE) // PIECE * PIECE, np.float32)
+        balance(source, at + r * step, k, made, 0, PIECE)
+        scale = 1.0 if not moved[r] else 1 / made[k + 1]
+        if any(moved):
+            target[place + r * step :][:k] = row * scale
+        target[behind + 2 * r] = made[k] * (made[k + 1] * scale) ** 2
+        target[behind + 2 * r + 1] = (1 / scale) * bool(np.mean(row**2))
+    target[behind + 2 * rows] = any(moved)
 
 
 def balance_scaled(source: Array, at: int, factors: Array, k: int, target: Array, place: int, step: int) -> None:

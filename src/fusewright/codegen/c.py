@@ -6,13 +6,13 @@ import hashlib
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fusewright.codegen.c_ops import scalar_op, vector_op
 from fusewright.errors import InternalError
 from fusewright.kernel.expr import HALVES, Arg, Buffer, Const, Expr, Load, Op, Var, children, computed
-from fusewright.kernel.loops import Assign, CallC, Comment, Define, For, If, Kernel, Part, Stmt, Store
+from fusewright.kernel.loops import Assign, CallC, Comment, Define, Either, For, If, Kernel, Part, Stmt, Store
 
 C_TYPES = {
     "bool": "uint8_t", "i8": "int8_t", "u8": "uint8_t", "i16": "int16_t", "u16": "uint16_t", "i32": "int32_t",
@@ -42,7 +42,7 @@ def print_kernel(kernel: Kernel, *, aliased: bool = False, lanes: int | None = N
     """
     pointers = {b.name: _pointer(b, aliased) for b in kernel.buffers}
     pointers |= {b.name: f"{C_TYPES[b.dtype]} *{b.name}" for b in kernel.scratch_buffers}
-    printer = _Printer(pointers)
+    printer = _Printer(pointers, [b.name for b in kernel.chosen])
     printer.block(kernel.body, 1)
     head = [f"    {pointers[b.name]} = p[{i}];" for i, b in enumerate(kernel.buffers)]
     head += [f"    {pointers[b.name]} = {_scratch(b)};" for b in kernel.scratch_buffers]
@@ -81,7 +81,7 @@ def c_type(x: Expr) -> str:
 
 
 class _Printer:
-    def __init__(self, pointers: Mapping[str, str]) -> None:
+    def __init__(self, pointers: Mapping[str, str], chosen: Sequence[str]) -> None:
         self.lines: list[str] = []
         self.parts: list[str] = []  # functions
         # how each C name is declared, in the order in which they appear
@@ -90,7 +90,7 @@ class _Printer:
         self.args: list[Arg] = []
         self.arg_names: dict[int, str] = {}
         self.names: dict[int, str] = {}  # id(Var or shared node) -> C name
-        self.used: Counter[str] = Counter([*pointers, "p", "n"])
+        self.used: Counter[str] = Counter([*pointers, *chosen, "p", "n"])
         self.keep: list[Expr] = []  # nodes named by id must stay alive
         self.depth = 1
         self.counts: Counter[int] = Counter()
@@ -147,6 +147,12 @@ class _Printer:
             args = ", ".join(self.text(a) if isinstance(a, Expr) else a.name for a in s.args)
             self.line(f"{s.name}({args});")
             self.calls = True
+        elif isinstance(s, Either):
+            (one, at), (other, place) = s.one, s.other
+            self.prepare(s.condition, at, place)
+            texts = (self.text(s.condition), f"{one.name} + {self.text(at)}", f"{other.name} + {self.text(place)}")
+            self.declared[s.buffer.name] = f"const {C_TYPES[s.buffer.dtype]} *{s.buffer.name}"
+            self.line(f"{self.declared[s.buffer.name]} = {texts[0]} ? {texts[1]} : {texts[2]};")
         elif isinstance(s, Comment):
             self.line(f"/* {s.text.replace('*/', '')} */")
         else:

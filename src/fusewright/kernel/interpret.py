@@ -15,7 +15,20 @@ import numpy as np
 
 from fusewright.errors import InternalError
 from fusewright.kernel.expr import SIZES, Arg, Buffer, Const, Expr, Load, Op, Var
-from fusewright.kernel.loops import KEPT_BYTES, Assign, CallC, Comment, Define, For, If, Kernel, Part, Stmt, Store
+from fusewright.kernel.loops import (
+    KEPT_BYTES,
+    Assign,
+    CallC,
+    Comment,
+    Define,
+    Either,
+    For,
+    If,
+    Kernel,
+    Part,
+    Stmt,
+    Store,
+)
 from fusewright.kernel.meaning import NUMPY, convert, meaning
 
 Array = np.ndarray[Any, Any]
@@ -105,6 +118,9 @@ class _Run:
                     self.block(s.body)
             elif isinstance(s, CallC):
                 self.call(s)
+            elif isinstance(s, Either):
+                memory, at = s.one if self.value(s.condition) else s.other
+                self.memory[s.buffer] = self.memory[memory][self.value(at) :]
             elif not isinstance(s, Comment):
                 raise InternalError(f"no meaning of statement {type(s).__name__}")
 

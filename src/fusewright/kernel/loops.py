@@ -81,6 +81,16 @@ class CallC(Stmt):
 
 
 @dataclass(eq=False)
+class Either(Stmt):
+    """`buffer` is the memory from `one` on if the condition holds, else that from `other` on: (memory, element)."""
+
+    buffer: Buffer
+    condition: Expr
+    one: tuple[Buffer, Expr]
+    other: tuple[Buffer, Expr]
+
+
+@dataclass(eq=False)
 class Comment(Stmt):
     text: str
 
@@ -96,6 +106,7 @@ class Kernel:
     lanes: int
     buffers: list[Buffer] = field(default_factory=list)
     scratch_buffers: list[Buffer] = field(default_factory=list)
+    chosen: list[Buffer] = field(default_factory=list)
     scratch_bytes: int = 0
     body: list[Stmt] = field(default_factory=list)
     lo: Var = field(default_factory=lambda: Var("i64", False, "lo"))
@@ -121,6 +132,15 @@ class Kernel:
         self.scratch_bytes += -(-elements * SIZES[dtype] // 64) * 64
         return made
 
+    def either(
+        self, condition: Expr, one: tuple[Buffer, Expr], other: tuple[Buffer, Expr], name: str = "chosen"
+    ) -> Buffer:
+        """The memory from `one` on if the condition holds, else that from `other` on, to be read in this block."""
+        made = Buffer(self._free(name), one[0].dtype, "in")
+        self.chosen.append(made)
+        self.emit(Either(made, condition, one, other))
+        return made
+
     @contextmanager
     def kept(self, *names: str) -> Iterator[tuple[Var, ...]]:
         """Integer variables of what is emitted within: a thread's next part of a call begins with the values that its
@@ -139,7 +159,7 @@ class Kernel:
 
     def _free(self, name: str) -> str:
         """The name, or with the first number behind it that makes it one of its own."""
-        taken = {b.name for b in (*self.buffers, *self.scratch_buffers)}
+        taken = {b.name for b in (*self.buffers, *self.scratch_buffers, *self.chosen)}
         return next(n for n in chain([name], (f"{name}{i}" for i in count(2))) if n not in taken)
 
     # -- statements -------------------------------------------------------------------------------------------

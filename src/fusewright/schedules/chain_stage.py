@@ -25,16 +25,15 @@ from fusewright.schedules.filters import Filters
 from fusewright.schedules.geometry import conv_geometry
 from fusewright.schedules.normal_form import Loop, Product
 from fusewright.schedules.paired import (
-    EXTRA_ROWS,
     Paired,
     even_tile,
     exact_enough,
-    lines_of,
     paired,
     relative_error,
     twin_tile,
-    use_pairs,
 )
+from fusewright.schedules.paired_rows import InMemory, use_pairs
+from fusewright.schedules.paired_tile import EXTRA_ROWS
 from fusewright.schedules.planes_shape import Shape
 from fusewright.schedules.pointwise import merge_axes
 from fusewright.schedules.product import emit_rows
@@ -135,7 +134,7 @@ class Stage:
         k, (batch, columns, height, width) = shape_of(self.x)[1], shape_of(self.out)
         if not self.pointwise or not exact_enough(task, task.array_of(self.w), k):
             return None
-        found = paired(task.target, batch * height * width, k, columns, True, in_place=True)
+        found = paired(task.target, batch * height * width, k, columns, True, in_place=True, step=k)
         return found if found is not None and found.cycles < self.plain_cycles(task) else None
 
     @property
@@ -229,7 +228,7 @@ class Stage:
             fixed=True, k_fixed=True, n_fixed=True, threads=1, l2_bytes=0, anchor=self.raw, results=bound,
         )  # fmt: skip
         if found is not None:
-            use_pairs(product, lines_of(product), twins=found.twins)
+            use_pairs(product, InMemory(product), twins=found.twins)
         emit_rows(task, kernel, product, [n], kernel.let(start * width, "x0"), kernel.let(stop * width, "x1"))
         weights, _ = Filters(self.w, 1, k, columns, (1, 1)).packed(task, step, found.order if found else "matrix")
         return weights

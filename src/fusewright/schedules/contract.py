@@ -14,7 +14,9 @@ from fusewright.schedules.copy import emit_copy
 from fusewright.schedules.epilogue import bind_epilogue, epilogue
 from fusewright.schedules.normal_form import Loop, Product
 from fusewright.schedules.pack import ORDERS, emit_pack
-from fusewright.schedules.paired import EXTRA_ROWS, lines_of, pick_paired, use_pairs
+from fusewright.schedules.paired import pick_paired
+from fusewright.schedules.paired_rows import InMemory, use_pairs
+from fusewright.schedules.paired_tile import EXTRA_ROWS
 from fusewright.schedules.pointwise import aligned_strides, merge_axes
 from fusewright.schedules.product import emit_product
 from fusewright.schedules.task import Lowered, Operand, Pack, Strides, Task, Temp
@@ -124,7 +126,9 @@ def matrix_product(
     fixed = not task.open_extents
     n_fixed = fixed or constant
     steps = k if fixed or constant else 1
-    pairs = pick_paired(task, "matmul", array, x.extent if fixed else None, k, n) if len(shape_b) == 2 else None
+    pairs = None
+    if len(shape_b) == 2:
+        pairs = pick_paired(task, "matmul", array, x.extent if fixed else None, k, n, x.left)
     tile = pairs or pick_tile(task, f"matmul {dtype}", n if n_fixed else None, x.extent if fixed else None, steps)
     if direct and x.extent == 1 and dtype == "f32":
         tile = TileShape(1, min(ROW_VECTORS, -(-n // task.target.lanes)))
@@ -160,7 +164,7 @@ def matrix_product(
         l2_bytes=task.target.l2_bytes, anchor=raw,
     )  # fmt: skip
     if pairs:
-        use_pairs(product, lines_of(product))
+        use_pairs(product, InMemory(product))
     product.results = bind_epilogue(task, kernel, results)
     operands: list[Operand] = [operand_a, operand_b, *product.results.operands]
     units = emit_product(task, kernel, product)

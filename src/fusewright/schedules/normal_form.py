@@ -47,6 +47,7 @@ class Staging:
     `fill(kernel, scratch, outer, y0, y1)` emits the copy; `rows(count)` gives the scratch rows that `count` rows need.
     `reached(kernel, outer, y, x, count)` tells of each tap the first and the end that `count` rows from (y, x) on need:
     scratch holds nothing for the others, or zeros where tiles go across rows (None: all are needed).
+    `source(kernel, scratch, outer, y0, y1)`, behind `fill`, gives the memory that tiles read (None: scratch itself).
     """
 
     fill: Callable[[Kernel, Buffer, Sequence[Expr], Expr, Expr], None]
@@ -57,6 +58,7 @@ class Staging:
     by_x: bool = False  # whether a block may be a part of x, where there is no y
     reached: Callable[[Kernel, Sequence[Expr], Expr, Expr, int], Sequence[Part | None]] | None = None
     pixel: int = 0  # elements that one more pixel of x takes, where neighbouring blocks stage some of them twice
+    source: Callable[[Kernel, Buffer, Sequence[Expr], Expr, Expr], Buffer] | None = None
     row_step: int | None = None  # from one row of a tile to the next, where that is not `x_step`
 
 

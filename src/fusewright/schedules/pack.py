@@ -66,10 +66,10 @@ def pack_twins(width: int) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def scales_of(x: np.ndarray, axis: int) -> np.ndarray:
-    """The power of two that is about the size of x [any shape, float64] along `axis`, which stays with extent 1; 1 for
-    zeros."""
+    """The power of two that is the size of x [any shape, float64] along `axis`, or the next above, so that what is left
+    is of size 1/2 to 1; the axis stays with extent 1. 1 for zeros."""
     sizes = np.sqrt(np.mean(x**2, axis=axis, keepdims=True))
-    scales: np.ndarray = np.exp2(np.round(np.log2(np.where(sizes > 0, sizes, 1))))
+    scales: np.ndarray = np.exp2(np.ceil(np.log2(np.where(sizes > 0, sizes, 1))))
     return scales
 
 

@@ -24,7 +24,9 @@ from fusewright.schedules.contract import NO_LOOP, epilogue_walks, operand_walks
 from fusewright.schedules.convolution import Convolution, in_group, loop_taps, lower_product, scaled_input
 from fusewright.schedules.epilogue import bias_along, epilogue
 from fusewright.schedules.normal_form import Loop, Product
-from fusewright.schedules.paired import EXTRA_ROWS, Paired, exact_enough, lines_of, option, paired, use_pairs
+from fusewright.schedules.paired import Paired, exact_enough, option, paired
+from fusewright.schedules.paired_rows import InMemory, use_pairs
+from fusewright.schedules.paired_tile import EXTRA_ROWS
 from fusewright.schedules.pointwise import Axis, merge_axes
 from fusewright.schedules.prologue import LeftSide, left_side
 from fusewright.schedules.task import Lowered, Strides, Task, Way
@@ -54,7 +56,9 @@ def pairs(task: Task, c: Convolution, bias: ir.Value | None) -> list[Way]:
     made: list[Way] = []
     pixels = in_memory(task, c)
     if pixels is not None:
-        found, read = of_pixels(task, c, k, 1.0 if pixels.factors is None else SCALED, True), replace(c, x=pixels.x)
+        alone = pixels.factors is None
+        step = task.strides_of(pixels.x)[-1] if alone else None
+        found, read = of_pixels(task, c, k, 1.0 if alone else SCALED, True, step), replace(c, x=pixels.x)
         make = partial(convolve, task, read, bias, factors=pixels.factors)
     else:
         found = gathered(task, c, k) if strides is None or strides[1] == 1 else None
@@ -86,11 +90,13 @@ def in_memory(task: Task, c: Convolution) -> Pixels | None:
     return pixels if all(task.strides_of(v)[1] == 1 for v in operands) else None
 
 
-def of_pixels(task: Task, c: Convolution, k: int, stage: float, in_place: bool) -> Paired | None:
-    """All pixels are rows of one product; `stage` is what it costs to bring one to scratch, as `paired` takes it, and
-    `in_place` tells that each lies in memory as it is read."""
+def of_pixels(
+    task: Task, c: Convolution, k: int, stage: float, in_place: bool, step: int | None = None
+) -> Paired | None:
+    """All pixels are rows of one product; `stage` is what it costs to bring one to scratch, `in_place` tells that each
+    lies in memory, and `step` how far apart, as `paired` takes them."""
     fixed = not task.open_extents
-    return paired(task.target, pixels_of(task, c), k, c.filters.co, fixed, stage, task.threads, in_place)
+    return paired(task.target, pixels_of(task, c), k, c.filters.co, fixed, stage, task.threads, in_place, step)
 
 
 def gathered(task: Task, c: Convolution, k: int) -> Paired | None:
@@ -167,7 +173,7 @@ def convolve(
         c = replace(c, filters=replace(c.filters, last_first=True))
     else:
         gather = _Gather(c, product, left, kernel.scratch(dtype, 0 if direct else k, "window"))
-        use_pairs(product, lines_of(product) if direct else gather.line, multiplied, found.twins)
+        use_pairs(product, InMemory(product) if direct else gather.line, multiplied, found.twins)
     return lower_product(task, kernel, c, product, left, results, found.order)
 
 

@@ -109,7 +109,8 @@ class _Emitter:
                         kernel.assign(kept[0], group + 1)
                 else:
                     p.staging.fill(kernel, scratch, outer, start, stop)
-            self.panels(scratch, outer, start, stop, share, per_share, shares, panels)
+            source = self.source(scratch, outer, start, stop)
+            self.panels(source, outer, start, stop, share, per_share, shares, panels)
         return units
 
     def part(self, outer: list[Expr], start: Expr, stop: Expr) -> None:
@@ -123,7 +124,15 @@ class _Emitter:
         with kernel.loop(stop, "strip", start=start, step=height) as strip:
             first = kernel.let(minimum(strip, stop - height), "first")
             p.staging.fill(kernel, scratch, outer, first, first + height)
-            self.panels(scratch, outer, first, first + height, index(0), panels, 1, panels)
+            source = self.source(scratch, outer, first, first + height)
+            self.panels(source, outer, first, first + height, index(0), panels, 1, panels)
+
+    def source(self, scratch: Buffer | None, outer: list[Expr], start: Expr, stop: Expr) -> Buffer | None:
+        """The memory that the tiles of a block read: scratch, once it is filled, or what its staging tells."""
+        staging = self.p.staging
+        if scratch is None or staging is None or staging.source is None:
+            return scratch
+        return staging.source(self.kernel, scratch, outer, start, stop)
 
     def tile_memory(self) -> None:
         if self.compact:

@@ -18,7 +18,7 @@ from fusewright.kernel.tensor import Source
 from fusewright.kernel.vectorize import Vectorizer
 from fusewright.schedules.convolution import Convolution, loop_taps
 from fusewright.schedules.normal_form import Product
-from fusewright.schedules.paired import Overlapping
+from fusewright.schedules.paired_rows import Overlapping
 from fusewright.schedules.prologue import LeftSide
 from fusewright.schedules.staging import clear
 from fusewright.schedules.task import Strides

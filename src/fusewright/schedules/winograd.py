@@ -26,7 +26,7 @@ from fusewright.kernel.vectorize import LANE, Vectorizer
 from fusewright.schedules.convolution import Convolution
 from fusewright.schedules.epilogue import Results, bias_along, bind_epilogue, epilogue
 from fusewright.schedules.pack import PIECE
-from fusewright.schedules.paired import EXTRA_ROWS, emit_pairs, rows_ahead, staged_elements
+from fusewright.schedules.paired_tile import EXTRA_ROWS, emit_pairs, in_pieces, rows_ahead, staged_elements
 from fusewright.schedules.prologue import left_side
 from fusewright.schedules.task import Lowered, Operand, Pack, Task
 from fusewright.schedules.tile import Left, Right, emit_tile, shares_of_panels, unrolled_steps
@@ -279,7 +279,7 @@ class _Emitter:
     def products_in_pairs(self, count: Expr, w: Expr, v: Expr, m: Expr, vectors: int, total: int) -> None:
         """The same, one vector of columns after the other."""
         kernel, lanes, height = self.kernel, self.kernel.lanes, self.tiling.registers.rows
-        ahead = rows_ahead(self.tiling.block // height)
+        ahead, strips = rows_ahead(self.tiling.block // height), in_pieces(height, self.ci)
         with kernel.loop(vectors, "column") as column:
             b = kernel.let(w + column * ((self.ci + EXTRA_ROWS) * lanes), "b")
             c = kernel.let(m + column * lanes, "m")
@@ -293,7 +293,7 @@ class _Emitter:
                     kernel.store(self.m, to + r * self.width, value)
 
                 right = Right(self.weights, b, index(lanes))
-                emit_pairs(height, ahead, kernel, self.anchor.dtype, 1, left, right, finish, 1, t // height)
+                emit_pairs(strips, ahead, kernel, self.anchor.dtype, 1, left, right, finish, 1, t // height)
 
             self.strips(count, strip, total)
 

@@ -322,3 +322,17 @@ def test_constants(value: float, dtype: str, text: str) -> None:
     kernel = Kernel("test", 4)
     kernel.store(kernel.buffer(dtype, "y", "out"), index(0), const(value, dtype))
     assert f"    y[0] = {text};\n" in print_kernel(kernel).text
+
+
+def test_memory_that_is_chosen_is_a_pointer_with_a_name_of_its_own() -> None:
+    kernel = Kernel("example", 8)
+    x, y = kernel.buffer("f32", "x"), kernel.buffer("f32", "y", "out")
+    copy = kernel.scratch("f32", 64, "copy")
+    with kernel.loop(kernel.hi, "rows", start=kernel.lo) as u:
+        first = kernel.either(u > 3, (copy, index(0)), (x, u * 5), "rows")
+        second = kernel.either(u > 4, (first, index(1)), (x, index(2)), "rows")
+        kernel.store(y, u, Load("f32", False, first, u) + Load("f32", False, second, index(0)))
+    text = print_kernel(kernel).text
+    assert "const float *rows = (rows_2 > 3) ? copy + 0 : x + (rows_2 * 5);" in text
+    assert "const float *rows2 = (rows_2 > 4) ? rows + 1 : x + 2;" in text
+    assert "y[rows_2] = rows[rows_2] + rows2[0];" in text

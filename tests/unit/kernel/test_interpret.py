@@ -132,3 +132,18 @@ def test_what_has_no_meaning_is_named() -> None:
     kernel.store(y, index(0), Op("f32", False, "invent", (const(1, "f32"),)))
     with pytest.raises(InternalError, match="invent of f32 has no meaning"):
         interpret(kernel, {y: np.zeros(1, np.float32)}, 1)
+
+
+@pytest.mark.parametrize("chosen, seen", [(0, [13, 14]), (1, [2, 3])])
+def test_memory_that_is_chosen_begins_where_it_was_told(chosen: int, seen: list[int]) -> None:
+    kernel = Kernel("example", 4)
+    x, z, y = kernel.buffer("i64", "x"), kernel.buffer("i64", "z"), kernel.buffer("i64", "y", "out")
+    memory = kernel.either(kernel.lo > 0, (x, index(2)), (z, index(3)))
+    with kernel.loop(2) as i:
+        kernel.store(y, i, Load("i64", False, memory, i))
+    arrays = {x: np.arange(4), z: np.arange(10, 15), y: np.zeros(2, np.int64)}
+    interpret(kernel, arrays, 2, chosen, 2)
+    assert arrays[y].tolist() == seen
+    kernel.store(y, index(0), Load("i64", False, memory, index(2)))
+    with pytest.raises(AccessError, match=r"chosen\[2\], which has 2 elements"):
+        interpret(kernel, arrays, 2, chosen, 2)

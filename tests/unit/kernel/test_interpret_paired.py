@@ -13,6 +13,7 @@ from chain_cases import Layer, chain_of
 from kernel_cases import Array, Case, check, extents, floats, node, widths
 from paired_cases import CASES, SLIDING, adding, conv, in_pairs, matmul, only_pairs, only_sliding
 
+from fusewright.codegen.c import print_kernel
 from fusewright.target.target import Target
 from fusewright.target.x86 import AVX2, AVX512
 
@@ -61,6 +62,23 @@ def test_every_rest_of_k(k: int, open_extents: bool) -> None:
 @pytest.mark.parametrize("rows", [7, 8, 17, 24, 25, 49])
 def test_rows_and_columns(rows: int, columns: int, open_extents: bool) -> None:
     check_pairs(matmul(rows, 8, columns), AVX512, open_extents, shares=(1, 2, 4))
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-3, 6.0])
+@pytest.mark.parametrize("k", [8, 50, 100])
+def test_rows_of_another_size(k: int, size: float) -> None:
+    case = matmul(25, k, 17)
+    case.feeds["x"][3::7] *= np.float32(size)
+    check_pairs(case, AVX512, open_extents=False)
+
+
+@pytest.mark.parametrize("k, wanted", [(24, True), (256, True), (512, False), (768, True), (1024, False)])
+def test_rows_are_read_where_they_leave_each_other_room_in_the_cache(k: int, wanted: bool) -> None:
+    def there(open_extents: bool) -> bool:
+        kernels = matmul(128, k, 40).lower(adding(AVX512), open_extents=open_extents)
+        return any("fw_balance_rows_f32" in print_kernel(lowered.kernel).text for lowered in kernels)
+
+    assert there(False) == wanted and not there(True)
 
 
 @pytest.mark.parametrize("rows", range(1, 7))

@@ -194,7 +194,7 @@ static void __attribute__((unused)) fw_columns_f32(
 FW_PREFETCH(l1, 1)
 FW_PREFETCH(l2, 2)
 
-/* to = from * s for a power of two s by which the mean square of these k elements is about 1 to 4. They come to lie in
+/* to = from * s for a power of two s by which the mean square of these k elements is about 1/4 to 1. They come to lie in
  * pieces of FW_PIECE, `step` apart; in each, as far as there are six or more, the first third is paired with the second.
  * Behind them come minus the sum of the products of these pairs, of which every other one is subtracted, and 1 / s: 0 if
  * all elements are. With factors, element i is from[i] * factors[i]. */
@@ -212,9 +212,9 @@ FW_FN float fw_power_of_two(int32_t exponent) {
     union { int32_t bits; float value; } power = {(exponent + 127) << 23};
     return power.value;
 }
-FW_FN int32_t fw_half_exponent(float x) { /* floor(log2(x) / 2) */
+FW_FN int32_t fw_half_exponent(float x) { /* floor(log2(x) / 2) + 1 */
     union { float value; int32_t bits; } number = {x};
-    return ((number.bits >> 23) - 127) >> 1;
+    return ((number.bits >> 23) - 125) >> 1;
 }
 /* Sums of squares and of products of pairs, of `factor` times the elements, which go to `to` if there is one. */
 FW_FN void fw_sums_of_pairs(const float *x, const float *factors, int64_t k, float factor, float *to, int64_t step,
@@ -246,9 +246,8 @@ FW_FN void fw_behind_pairs(int64_t k, float products, float undone, float *to, i
 }
 /* The scale of a row, by looking at all of it first, and what stands behind it. */
 typedef struct { float scale, products, undone; } fw_row;
-FW_FN fw_row fw_row_of(const float *from, const float *factors, int64_t k) {
-    float squares, products, first = 1;
-    fw_sums_of_pairs(from, factors, k, 1, 0, 0, &squares, &products);
+FW_FN fw_row fw_row_with(const float *from, const float *factors, int64_t k, float squares, float products) {
+    float first = 1;
     if (__builtin_expect(!(squares > 0x1p-90f && squares < 0x1p90f), 0)) { /* zeros, no numbers, or squares out of range */
         first = squares < 1 ? 0x1p62f : 0x1p-70f;
         fw_sums_of_pairs(from, factors, k, first, 0, 0, &squares, &products);
@@ -257,6 +256,11 @@ FW_FN fw_row fw_row_of(const float *from, const float *factors, int64_t k) {
     float scale = fw_power_of_two(-exponent);
     float undone = squares > 0 ? fw_power_of_two(exponent) / first : squares; /* 0, or no number */
     return (fw_row){first * scale, products * scale * scale, undone};
+}
+FW_FN fw_row fw_row_of(const float *from, const float *factors, int64_t k) {
+    float squares, products;
+    fw_sums_of_pairs(from, factors, k, 1, 0, 0, &squares, &products);
+    return fw_row_with(from, factors, k, squares, products);
 }
 FW_FN void fw_balance_twice(const float *from, const float *factors, int64_t k, float *to, int64_t step) {
     fw_row row = fw_row_of(from, factors, k);
@@ -288,7 +292,7 @@ FW_FN void fw_balance(const float *from, const float *factors, int64_t k, float 
     float squares, products;
     fw_sums_of_pairs(from, factors, k, fw_power_of_two(-exponent), to, step, &squares, &products);
     squares *= 1 / (float)k;
-    if (__builtin_expect(squares > 0x1p-4f && squares < 0x1p4f, 1))
+    if (__builtin_expect(squares > 0x1p-6f && squares < 0x1p2f, 1))
         fw_behind_pairs(k, products, fw_power_of_two(exponent), to, step);
     else fw_balance_again(from, factors, k, to, step);
 }
@@ -321,6 +325,46 @@ FW_FN void fw_balance_twins_f32(
 FW_FN void fw_balance_twins_scaled_f32(const float *from, int64_t at, int64_t other, const float *factors, int64_t k,
                                        float *to, int64_t to_at, int64_t step) {
     fw_balance_twins(from + at, from + other, factors, k, to + to_at, step);
+}
+/* What `rows` rows of k elements, `step` apart, need to be read where they lie: to[rows * step] and behind hold for each
+ * row what stands behind a balanced one, and then 0. If one row's mean square is not between 1/64 and 16, nor all of it
+ * is 0, they all are copied to `to`, as far apart, those balanced of which that is so, and the last number is 1. */
+FW_FN int fw_about_one(float squares, int64_t k) {
+    return squares > (float)k * 0x1p-6f && squares < (float)k * 0x1p4f;
+}
+static void __attribute__((unused, noinline, cold)) fw_balance_rows_again(
+    const float *from, int64_t step, int64_t k, int64_t rows, float *to, float *behind) {
+    int copied = 0;
+    for (int64_t r = 0; r < rows && !copied; r++) {
+        float squares, products;
+        fw_sums_of_pairs(from + r * step, 0, k, 1, 0, 0, &squares, &products);
+        if (!fw_about_one(squares, k))
+            for (int64_t i = 0; i < k; i++) copied |= !(from[r * step + i] == 0);
+    }
+    for (int64_t r = 0; r < rows; r++, from += step, to += step) {
+        float squares, products;
+        fw_sums_of_pairs(from, 0, k, 1, 0, 0, &squares, &products);
+        fw_row row = {1, products, squares > 0};
+        if (!fw_about_one(squares, k)) row = fw_row_with(from, 0, k, squares, products);
+        for (int64_t i = 0; i < k && copied; i += FW_LANES)
+            fw_store_some_f32(to + i, fw_load_some_f32(from + i, k - i) * row.scale, k - i);
+        behind[2 * r] = -row.products, behind[2 * r + 1] = row.undone;
+    }
+    behind[2 * rows] = copied;
+}
+FW_FN void fw_balance_rows_f32(
+    const float *from, int64_t at, int64_t step, int64_t k, int64_t rows, float *to, int64_t to_at) {
+    const float *first = from + at;
+    float *behind = to + to_at + rows * step;
+    int64_t r = 0;
+    for (; r < rows; r++) {
+        float squares, products;
+        fw_sums_of_pairs(first + r * step, 0, k, 1, 0, 0, &squares, &products);
+        if (__builtin_expect(!fw_about_one(squares, k), 0)) break;
+        behind[2 * r] = -products, behind[2 * r + 1] = 1;
+    }
+    behind[2 * rows] = 0;
+    if (r < rows) fw_balance_rows_again(first, step, k, rows, to + to_at, behind);
 }
 FW_FN void fw_balance_scaled_f32(
     const float *from, int64_t from_at, const float *factors, int64_t k, float *to, int64_t to_at, int64_t step) {
