@@ -195,6 +195,18 @@ def test_rows_that_are_parts_of_longer_ones(threads: int) -> None:
     check(graph, threads)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_is_added_to_a_product_of_itself_is_not_written_over(threads: int) -> None:
+    graph = Graph()
+    x = graph.node("Relu", graph.input(graph.normal(100, 96)))[0]
+    for _ in range(3):
+        made = graph.node("MatMul", x, graph.weight(graph.normal(96, 96) / np.float32(10)))[0]
+        x = graph.node("Add", x, made)[0]
+    graph.output(x, 2)
+    assert compiled(graph, threads)[1] == 3
+    check(graph, threads)
+
+
 @pytest.mark.parametrize("size", [1e11, 1e-11, 1e-30, 1e-37])
 def test_columns_of_every_size(size: float) -> None:
     x, w = normal(25, 100), normal(100, 33, seed=1)
