@@ -119,8 +119,11 @@ class _Run:
             elif isinstance(s, CallC):
                 self.call(s)
             elif isinstance(s, Either):
-                memory, at = s.one if self.value(s.condition) else s.other
-                self.memory[s.buffer] = self.memory[memory][self.value(at) :]
+                memory, place = s.one if self.value(s.condition) else s.other
+                at, extent = self.value(place), len(self.memory[memory])
+                if not 0 <= at <= extent:
+                    raise AccessError(f"a pointer to {memory.name}[{at}], which has {extent} elements")
+                self.memory[s.buffer] = self.memory[memory][at:]
             elif not isinstance(s, Comment):
                 raise InternalError(f"no meaning of statement {type(s).__name__}")
 

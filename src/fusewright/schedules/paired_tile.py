@@ -103,6 +103,11 @@ class _Lines:
         return [(row, own) for row, own in both if row < len(self.left.rows)]
 
 
+def _columns(kernel: Kernel, dtype: str, right: Right, row: Expr) -> Expr:
+    """A row of the panel: one vector of columns."""
+    return Load(dtype, True, right.buffer, right.base + row * kernel.lanes)
+
+
 @dataclass(frozen=True)
 class _Pieces:
     """The loops over the steps of a tile that are multiplied in pairs, where `strip` is the number of its strip."""
@@ -113,9 +118,6 @@ class _Pieces:
     acc: list[Var]
     strip: Expr
     ahead: int
-
-    def columns(self, row: Expr) -> Expr:
-        return Load(self.lines.dtype, True, self.right.buffer, self.right.base + row * self.kernel.lanes)
 
     def emit(self) -> None:
         kernel, strips = self.kernel, self.lines.strips
@@ -136,7 +138,7 @@ class _Pieces:
         kernel, left, dtype, at = self.kernel, self.lines.left, self.lines.dtype, self.lines.at
         with kernel.loop(pairs, "i", step=2) as i:
             place = kernel.let(row + i * 3, "row")
-            b = [kernel.let(self.columns(place + u), f"b{u}") for u in range(STEPS)]
+            b = [kernel.let(_columns(kernel, dtype, self.right, place + u), f"b{u}") for u in range(STEPS)]
             self.ask(place)
             for start, elements in self.lines.strips.ahead(i, pairs, len(left.rows)):
                 kernel.emit(CallC("fw_prefetch_l1_f32", (left.buffer, left.base + then + start, index(elements))))
@@ -189,20 +191,17 @@ def emit_pairs(
         extras = memory, kernel.let(place, "extra")
     lines = _Lines(dtype, left, k, strips, strips.twins and right.few, extras)
 
-    def columns(row: int) -> Expr:
-        return Load(dtype, True, right.buffer, right.base + row * lanes)
-
     strip = kernel.let(left.base // strips.strip if strip is None else strip, "strip")
-    before = kernel.let(columns(k), "before")
+    before = kernel.let(_columns(kernel, dtype, right, index(k)), "before")
     beyond = right.base + (k + EXTRA_ROWS + k) * lanes  # what the next panel is read for first: turns do not reach it
     kernel.emit(CallC("fw_prefetch_l2_f32", (right.buffer, beyond, index(EXTRA_ROWS * lanes))))
     acc = [kernel.mutable(before + lines.extra(m, 0), f"c{m}") for m in range(lines.count)]
     _Pieces(kernel, lines, right, acc, strip, ahead).emit()
     for i in range(k - k % STEPS, k):
-        row = kernel.let(columns(i), "b")
+        row = kernel.let(_columns(kernel, dtype, right, index(i)), "b")
         for m, c in enumerate(acc):
             kernel.assign(c, Op(dtype, True, "fma", (lines.step(m, i), row, c)))
-    scales = kernel.let(columns(k + 1), "scales")
+    scales = kernel.let(_columns(kernel, dtype, right, index(k + 1)), "scales")
     for m, c in enumerate(acc):
         y = kernel.let(c * (scales * lines.extra(m, 1)), f"y{m}")
         for r, own in lines.rows_of(m, y):
