@@ -45,8 +45,8 @@ SINGLE = 1.05  # of one of the steps that are left at the end
 FINISH = 3.0  # of a row of a tile, beside the plain product
 STAGE_ROW = 14.0
 STAGE_VECTOR = 4.5
-SUM_ROW = 13.0  # of a row that is read where it lies
-SUM_VECTOR = 1.5
+SUM_ROW = 4.0  # of a row that is read where it lies
+SUM_VECTOR = 1.8
 TWINS = 0.55  # of a vector of columns that two rows share
 STAGE_TWINS = 1.2  # of two rows in turns, beside one after the other
 

@@ -216,12 +216,13 @@ FW_FN int32_t fw_half_exponent(float x) { /* floor(log2(x) / 2) + 1 */
     union { float value; int32_t bits; } number = {x};
     return ((number.bits >> 23) - 125) >> 1;
 }
-/* Sums of squares and of products of pairs, of `factor` times the elements, which go to `to` if there is one. */
-FW_FN void fw_sums_of_pairs(const float *x, const float *factors, int64_t k, float factor, float *to, int64_t step,
-                            float *squares, float *products) {
+/* Squares and products of pairs, of `factor` times the elements, which go to `to` if there is one: the sums of the lanes
+ * are what is wanted, where every other product is subtracted. */
+typedef struct { fw_f32v squares, products; } fw_parts;
+FW_FN fw_parts fw_parts_of_pairs(
+    const float *x, const float *factors, int64_t k, float factor, float *to, int64_t step) {
     enum { VECTORS = FW_PIECE / FW_LANES }; /* as many sums: one alone would wait for itself */
-    fw_f32v square[VECTORS] = {0}, product = fw_splat_f32(0), signs = fw_splat_f32(1);
-    for (int i = 1; i < FW_LANES; i += 2) signs[i] = -1;
+    fw_f32v square[VECTORS] = {0}, product = fw_splat_f32(0);
     for (int64_t start = 0; start < k; start += FW_PIECE) {
         int64_t count = k - start < FW_PIECE ? k - start : FW_PIECE, pairs = count / 6 * 2;
         _Pragma("GCC unroll 12") for (int v = 0; v < VECTORS; v++) {
@@ -238,7 +239,14 @@ FW_FN void fw_sums_of_pairs(const float *x, const float *factors, int64_t k, flo
         to += to ? step : 0;
     }
     for (int v = 1; v < VECTORS; v++) square[0] += square[v];
-    *squares = fw_hsum_f32(square[0]), *products = fw_hsum_f32(product * signs);
+    return (fw_parts){square[0], product};
+}
+FW_FN void fw_sums_of_pairs(const float *x, const float *factors, int64_t k, float factor, float *to, int64_t step,
+                            float *squares, float *products) {
+    fw_f32v signs = fw_splat_f32(1);
+    for (int i = 1; i < FW_LANES; i += 2) signs[i] = -1;
+    fw_parts parts = fw_parts_of_pairs(x, factors, k, factor, to, step);
+    *squares = fw_hsum_f32(parts.squares), *products = fw_hsum_f32(parts.products * signs);
 }
 FW_FN void fw_behind_pairs(int64_t k, float products, float undone, float *to, int64_t step) {
     to[k / FW_PIECE * step + k % FW_PIECE] = -products;
@@ -332,18 +340,26 @@ FW_FN void fw_balance_twins_scaled_f32(const float *from, int64_t at, int64_t ot
 FW_FN int fw_about_one(float squares, int64_t k) {
     return squares > (float)k * 0x1p-6f && squares < (float)k * 0x1p4f;
 }
+typedef struct { fw_four squares, products; } fw_sums;
+FW_FN fw_sums fw_sums_of_rows(const float *a, const float *b, const float *c, const float *d, int64_t k) {
+    fw_parts pa = fw_parts_of_pairs(a, 0, k, 1, 0, 0), pb = fw_parts_of_pairs(b, 0, k, 1, 0, 0);
+    fw_f32v ab = fw_add_neighbours_f32(pa.squares, pb.squares);
+    fw_f32v products = fw_subtract_neighbours_f32(pa.products, pb.products);
+    fw_parts pc = fw_parts_of_pairs(c, 0, k, 1, 0, 0), pd = fw_parts_of_pairs(d, 0, k, 1, 0, 0);
+    return (fw_sums){fw_hsums_f32(ab, fw_add_neighbours_f32(pc.squares, pd.squares)),
+                     fw_hsums_f32(products, fw_subtract_neighbours_f32(pc.products, pd.products))};
+}
 static void __attribute__((unused, noinline, cold)) fw_balance_rows_again(
     const float *from, int64_t step, int64_t k, int64_t rows, float *to, float *behind) {
     int copied = 0;
     for (int64_t r = 0; r < rows && !copied; r++) {
-        float squares, products;
-        fw_sums_of_pairs(from + r * step, 0, k, 1, 0, 0, &squares, &products);
-        if (!fw_about_one(squares, k))
-            for (int64_t i = 0; i < k; i++) copied |= !(from[r * step + i] == 0);
+        const float *row = from + r * step;
+        if (!fw_about_one(fw_sums_of_rows(row, row, row, row, k).squares[0], k))
+            for (int64_t i = 0; i < k; i++) copied |= !(row[i] == 0);
     }
     for (int64_t r = 0; r < rows; r++, from += step, to += step) {
-        float squares, products;
-        fw_sums_of_pairs(from, 0, k, 1, 0, 0, &squares, &products);
+        fw_sums sums = fw_sums_of_rows(from, from, from, from, k);
+        float squares = sums.squares[0], products = sums.products[0];
         fw_row row = {1, products, squares > 0};
         if (!fw_about_one(squares, k)) row = fw_row_with(from, 0, k, squares, products);
         for (int64_t i = 0; i < k && copied; i += FW_LANES)
@@ -352,19 +368,27 @@ static void __attribute__((unused, noinline, cold)) fw_balance_rows_again(
     }
     behind[2 * rows] = copied;
 }
+/* The same of four rows, if none has to be scaled: whether that is so. */
+FW_FN int fw_behind_rows(const float *from, int64_t step, int64_t k, float *behind) {
+    fw_sums sums = fw_sums_of_rows(from, from + step, from + 2 * step, from + 3 * step, k);
+    int alike = 1;
+    for (int r = 0; r < 4; r++) {
+        behind[2 * r] = -sums.products[r], behind[2 * r + 1] = 1;
+        alike &= fw_about_one(sums.squares[r], k);
+    }
+    return alike;
+}
 FW_FN void fw_balance_rows_f32(
     const float *from, int64_t at, int64_t step, int64_t k, int64_t rows, float *to, int64_t to_at) {
     const float *first = from + at;
     float *behind = to + to_at + rows * step;
-    int64_t r = 0;
-    for (; r < rows; r++) {
-        float squares, products;
-        fw_sums_of_pairs(first + r * step, 0, k, 1, 0, 0, &squares, &products);
-        if (__builtin_expect(!fw_about_one(squares, k), 0)) break;
-        behind[2 * r] = -products, behind[2 * r + 1] = 1;
+    int alike = rows >= 4;
+    for (int64_t r = 0; r < rows && alike; r += 4) {
+        int64_t start = r + 4 <= rows ? r : rows - 4;
+        alike = fw_behind_rows(first + start * step, step, k, behind + 2 * start);
     }
     behind[2 * rows] = 0;
-    if (r < rows) fw_balance_rows_again(first, step, k, rows, to + to_at, behind);
+    if (__builtin_expect(!alike, 0)) fw_balance_rows_again(first, step, k, rows, to + to_at, behind);
 }
 FW_FN void fw_balance_scaled_f32(
     const float *from, int64_t from_at, const float *factors, int64_t k, float *to, int64_t to_at, int64_t step) {

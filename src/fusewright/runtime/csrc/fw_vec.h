@@ -437,6 +437,30 @@ FW_DEFINE_ACROSS_ALL(f64, double, int64_t, FW_MAX, FW_MIN)
 FW_DEFINE_ACROSS_ALL(i32, int32_t, int32_t, FW_IMAX, FW_IMIN)
 FW_DEFINE_ACROSS_ALL(i64, int64_t, int64_t, FW_IMAX, FW_IMIN)
 
+/* Sums of the lanes of four vectors at once: neighbours of two vectors are added up (or the odd ones subtracted), then
+ * neighbours of what two such steps gave, then quarters. */
+typedef float fw_four __attribute__((vector_size(4 * sizeof(float))));
+#define FW_QUARTER(I, A, B) 4 * I + A, 4 * I + B, FW_LANES + 4 * I + A, FW_LANES + 4 * I + B
+#if FW_LANES == 16
+#define FW_QUARTERS(A, B) FW_QUARTER(0, A, B), FW_QUARTER(1, A, B), FW_QUARTER(2, A, B), FW_QUARTER(3, A, B)
+#elif FW_LANES == 8
+#define FW_QUARTERS(A, B) FW_QUARTER(0, A, B), FW_QUARTER(1, A, B)
+#else
+#define FW_QUARTERS(A, B) FW_QUARTER(0, A, B)
+#endif
+#define FW_EVEN_ONES(a, b) __builtin_shufflevector(a, b, FW_QUARTERS(0, 2))
+#define FW_ODD_ONES(a, b) __builtin_shufflevector(a, b, FW_QUARTERS(1, 3))
+FW_FN fw_f32v fw_add_neighbours_f32(fw_f32v a, fw_f32v b) { return FW_EVEN_ONES(a, b) + FW_ODD_ONES(a, b); }
+FW_FN fw_f32v fw_subtract_neighbours_f32(fw_f32v a, fw_f32v b) { return FW_EVEN_ONES(a, b) - FW_ODD_ONES(a, b); }
+FW_FN fw_four fw_hsums_f32(fw_f32v ab, fw_f32v cd) { /* of two vectors that the two above made */
+    typedef float v8 __attribute__((vector_size((FW_LANES > 4 ? 8 : 4) * sizeof(float))));
+    typedef fw_four v4;
+    fw_f32v v = fw_add_neighbours_f32(ab, cd);
+    FW_ACROSS_8(FW_ADD)
+    FW_ACROSS_4(FW_ADD)
+    return x;
+}
+
 /* x, computed where this stands: a C compiler that puts off additions, because it would have to keep their sum, may keep
  * several numbers instead of one, and run out of registers. */
 #if FW_LANES == 16 && defined(__AVX512F__)
