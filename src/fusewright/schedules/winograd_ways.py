@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from math import ceil, prod
@@ -12,7 +13,7 @@ from fusewright.graph.group import dtype_of
 from fusewright.kernel.expr import SIZES
 from fusewright.schedules.bilinear import Bilinear, possible, relative_error, sliding, stepping
 from fusewright.schedules.choice import Option
-from fusewright.schedules.convolution import Convolution, in_group
+from fusewright.schedules.convolution import Convolution, in_group, scaled_input
 from fusewright.schedules.paired import MAX_ROWS, OPEN_TILE, even_tile, multiply, paired
 from fusewright.schedules.planes_shape import Shape
 from fusewright.schedules.task import Lowered, Task, Way
@@ -122,10 +123,20 @@ def _transforms(task: Task, c: Convolution, y: Bilinear, x: Bilinear) -> float:
 
 
 def work_of(task: Task, c: Convolution) -> str:
-    """The key under which a choice among ways for `c` is remembered."""
+    """The key under which a choice among ways for `c` is remembered, with all that decides which ways there are."""
     taps = "x".join(map(str, c.filters.taps))
     extents = "open" if task.open_extents else "x".join(map(str, (c.out[0], *c.out[2:])))
-    return f"conv {dtype_of(c.x)} {c.filters.ci}x{taps}x{c.filters.co} to {extents}"
+    steps = _unless_one("/", c.geometry.strides) + _unless_one(" dilated ", c.geometry.dilations)
+    steps += _unless_one(" groups ", (c.filters.groups,))
+    if in_group(task, c.x):
+        steps += " of a scaled input" if scaled_input(task, c) else " of a computed input"
+    return f"conv {dtype_of(c.x)} {c.filters.ci}x{taps}x{c.filters.co}{steps} to {extents}"
+
+
+def _unless_one(name: str, numbers: Sequence[int]) -> str:
+    """The numbers, of which one does if they are equal, or nothing if they are 1."""
+    shown = numbers if len(set(numbers)) > 1 else numbers[:1]
+    return "" if set(shown) == {1} else name + "x".join(map(str, shown))
 
 
 def _a_row(task: Task, columns: int, rows: int | None) -> float:

@@ -53,7 +53,14 @@ class Work:
         for choice in path:
             if choice.key not in self.options:
                 self.order.append(choice.key)
-            self.options[choice.key] = {o.name: o.cycles for o in choice.options}
+            self.options.setdefault(choice.key, {}).update((o.name, o.cycles) for o in choice.options)
+
+    @property
+    def unlike(self) -> set[str]:
+        """Keys for which kernels took different options by default, as not all were offered the same: no option of such
+        a key is good for all of them, so that each keeps its own."""
+        keys = [key for key, _ in self.default]
+        return {key for key in keys if keys.count(key) > 1}
 
     @property
     def best(self) -> Assignment:
@@ -76,7 +83,7 @@ class Work:
         """
         candidates: list[tuple[float, Assignment]] = []
         for start in {self.best, self.default}:
-            current = dict(start)
+            current = {key: option for key, option in start if key not in self.unlike}
             for key in current:
                 earlier = self.order[: self.order.index(key)]
                 kept = frozenset((k, o) for k, o in current.items() if k in earlier)
@@ -144,7 +151,7 @@ class Search:
 
     def best(self) -> dict[str, str]:
         """The best option of every key that belongs to the best combination of its work."""
-        return {key: option for work in self.works for key, option in work.best}
+        return {key: option for work in self.works for key, option in work.best if key not in work.unlike}
 
 
 def times_of(works: Search, paths: Sequence[Path], times: Sequence[float]) -> Mapping[int, float]:

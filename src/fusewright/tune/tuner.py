@@ -67,6 +67,8 @@ class TuneResult:
             best = dict(work.best)
             default = dict(work.default)
             for key in work.order:
+                if key in work.unlike:
+                    continue
                 times = option_times(work, key)
                 chosen = best.get(key, default.get(key)) or min(times, key=lambda o: times[o], default="")
                 if times:

@@ -155,3 +155,32 @@ def test_a_key_that_comes_up_in_several_works_does_not_mix_them(monkeypatch: pyt
 
     best = best_of(run(Factory({}), monkeypatch))
     assert (best["way c"], best["way d"]) == ("winograd", "direct")
+
+
+def test_kernels_that_are_offered_different_options_keep_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Filters of one may be too bad for the way that is best for the other: a key must not take it from both."""
+
+    class Unlike(Variant):
+        def __init__(self, machine: Machine, measured: Mapping[str, str]) -> None:
+            super().__init__(machine, measured)
+            paths = []
+            for offered in (["winograd", "direct", "slow"], ["direct", "slow"]):
+                chooser = Chooser(measured)
+                chooser.pick("way", [Option(name, 20.0 + i) for i, name in enumerate(offered)])
+                chooser.pick("tile", [Option("6x4", 1.0), Option("8x3", 2.0)])
+                paths.append(tuple(chooser.choices))
+            self.paths = paths
+
+        def profile(self) -> list[float]:
+            times = {"winograd": 50.0, "direct": 150.0, "slow": 160.0, "6x4": 10.0, "8x3": 5.0}
+            return [sum(times[c.chosen.name] for c in path) for path in self.paths]
+
+    made: list[dict[str, str]] = []
+
+    class Factory(Machine):
+        def __call__(self, measured: Mapping[str, str]) -> Variant:
+            made.append(dict(measured))
+            return Unlike(self, measured)
+
+    assert best_of(run(Factory({}), monkeypatch)) == {"tile": "8x3"}
+    assert len(made) > 1 and not any("way" in measured for measured in made)

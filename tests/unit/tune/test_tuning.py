@@ -157,3 +157,34 @@ def test_databases_are_merged(model: Path, capfd: pytest.CaptureFixture[str]) ->
     call(capfd, "tune", "fixed.onnx", "--threads", "1", "--seconds", "3", "--database", "one.json")
     code, out, _ = call(capfd, "tune", "--merge", "one.json", "--database", "all.json")
     assert code == 0 and "choices for" in out and read(Path("all.json")) == read(Path("one.json"))
+
+
+def test_equal_keys_are_the_same_work(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Convolutions to the same extents: steps, gaps and scaled inputs leave other ways to compute them."""
+    monkeypatch.setenv("FUSEWRIGHT_WINOGRAD", "1e-4")
+    ranges = np.random.default_rng(2)
+    sources = {"x": (1, 32, 28, 28), "z": (1, 32, 14, 14), "s": (1, 32, 1, 1)}
+    nodes = [
+        oh.make_node("Conv", ["x", "w"], ["stepping"], strides=[2, 2], pads=[1] * 4),
+        oh.make_node("Conv", ["z", "w"], ["plain"], pads=[1] * 4),
+        oh.make_node("Conv", ["z", "w"], ["gaps"], pads=[2] * 4, dilations=[2, 2]),
+        oh.make_node("Mul", ["z", "s"], ["scaled"]),
+        oh.make_node("Conv", ["scaled", "w"], ["of_scaled"], pads=[1] * 4),
+        oh.make_node("Sin", ["z"], ["computed"]),
+        oh.make_node("Conv", ["computed", "w"], ["of_computed"], pads=[1] * 4),
+    ]
+    w = onnx.numpy_helper.from_array(ranges.standard_normal((32, 32, 3, 3)).astype(np.float32), "w")
+    made = ["stepping", "plain", "gaps", "of_scaled", "of_computed"]
+    graph = oh.make_graph(
+        nodes, "g", [oh.make_tensor_value_info(name, 1, shape) for name, shape in sources.items()],
+        [oh.make_tensor_value_info(name, 1, (1, 32, 14, 14)) for name in made], [w],
+    )  # fmt: skip
+    onnx.save(oh.make_model(graph, opset_imports=[oh.make_opsetid("", 21)], ir_version=10), "convolutions.onnx")
+    session = fusewright.compile("convolutions.onnx", threads=1)
+    session.run(None, {name: np.ones(shape, np.float32) for name, shape in sources.items()})
+    plan = session.programs[0].plan
+    assert plan is not None
+    choices = [choice for note in plan.notes for choice in note.choices if choice.key.startswith("conv ")]
+    offered = {choice.key: {option.name for option in choice.options} for choice in choices}
+    assert len(choices) >= 2 and "conv f32 32x3x3x32/2 to 1x14x14" in offered
+    assert all(offered[choice.key] == {option.name for option in choice.options} for choice in choices)
