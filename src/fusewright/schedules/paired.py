@@ -45,8 +45,9 @@ SINGLE = 1.05  # of one of the steps that are left at the end
 FINISH = 3.0  # of a row of a tile, beside the plain product
 STAGE_ROW = 14.0
 STAGE_VECTOR = 4.5
-SUM_ROW = 4.0  # of a row that is read where it lies
+SUM_ROW = 5.0  # of a row that is read where it lies
 SUM_VECTOR = 1.8
+SUMMED = 4  # such rows are summed up together
 TWINS = 0.55  # of a vector of columns that two rows share
 STAGE_TWINS = 1.2  # of two rows in turns, beside one after the other
 
@@ -91,7 +92,8 @@ def paired(
         return Paired(tile, tile.rows * strips * panels * along + rows * a_row, twins)
 
     tile = even_tile(rows, MAX_ROWS, threads) if known else TileShape(OPEN_TILE, 1)
-    staging, summing = STAGE_ROW + STAGE_VECTOR * vectors * stage, SUM_ROW + SUM_VECTOR * vectors
+    staging = STAGE_ROW + STAGE_VECTOR * vectors * stage
+    summing = (SUM_ROW + SUM_VECTOR * vectors) * SUMMED * -(-rows // SUMMED) / rows
     alone = of(tile, panels + (few > 0), summing if known and step is not None and lie_apart(step, tile) else staging)
     if not in_place or not known or not 0 < few <= target.lanes // 2:
         return alone
