@@ -289,7 +289,7 @@ def balance_rows(source: Array, at: int, step: int, k: int, rows: int, target: A
             target[place + r * step :][:k] = row * scale
         target[behind + 2 * r] = made[k] * (made[k + 1] * scale) ** 2
         target[behind + 2 * r + 1] = (1 / scale) * bool(np.mean(row**2))
-    target[behind + 2 * rows] = any(moved)
+    target[behind + 2 * rows] = 2 if any(moved) else 1 - all(np.any(row) for row in lying)
 
 
 def balance_scaled(source: Array, at: int, factors: Array, k: int, target: Array, place: int, step: int) -> None:

@@ -21,7 +21,7 @@ from fusewright.kernel.expr import SIZES, Buffer, Expr, Load, arg, index, minimu
 from fusewright.kernel.loops import CallC, Kernel
 from fusewright.schedules.normal_form import Loop, Product, Staging
 from fusewright.schedules.pack import PIECE
-from fusewright.schedules.paired_tile import EXTRA, Strips, emit_pairs, in_pieces, rows_ahead, staged_elements
+from fusewright.schedules.paired_tile import EXTRA, Behind, Strips, emit_pairs, in_pieces, rows_ahead, staged_elements
 from fusewright.schedules.tile import TileShape
 
 LINE = 64  # bytes that caches hold together
@@ -101,9 +101,9 @@ def read_there(product: Product, rows: InMemory, step: int) -> None:
     """Have tiles read `rows`, `step` elements apart, where they lie, if no row of the block has to be scaled.
 
     Scratch holds room for the rows of a block, as far apart, then what is subtracted from each and its scale undone,
-    then whether they were copied.
+    then whether any of these undoes something (above 0), and whether rows were copied (above 1).
     """
-    behind: tuple[Buffer, Expr] | None = None  # where what belongs to the rows of the block begins
+    behind: Behind | None = None
 
     def fill(kernel: Kernel, scratch: Buffer, outer: Sequence[Expr], first: Expr, end: Expr) -> None:
         args = (*rows(kernel, outer, first), index(step), index(product.k), end - first, scratch, index(0))
@@ -112,16 +112,16 @@ def read_there(product: Product, rows: InMemory, step: int) -> None:
     def source(kernel: Kernel, scratch: Buffer, outer: Sequence[Expr], first: Expr, end: Expr) -> Buffer:
         nonlocal behind
         start = kernel.let((end - first) * step, "behind")
-        behind = scratch, start
-        copied = Load(scratch.dtype, False, scratch, start + (end - first) * EXTRA)
-        return kernel.either(copied > 0, (scratch, index(0)), rows(kernel, outer, first), "rows")
+        found = kernel.let(Load(scratch.dtype, False, scratch, start + (end - first) * EXTRA), "found")
+        behind = Behind(scratch, start, found > 0)
+        return kernel.either(found > 1, (scratch, index(0)), rows(kernel, outer, first), "rows")
 
-    def extra(row: Expr) -> tuple[Buffer, Expr]:
+    def behind_rows() -> Behind:
         if behind is None:
             raise InternalError("a tile comes before the rows that it reads")
-        return behind[0], behind[1] + row * EXTRA
+        return behind
 
-    strips = Strips(row=step, piece=PIECE, strip=product.tile.rows * step, extra=extra)
+    strips = Strips(row=step, piece=PIECE, strip=product.tile.rows * step, behind=behind_rows)
     product.staging = Staging(
         fill, index(0), index(step), (), lambda count: count * (step + EXTRA) + 1, by_x=True, source=source
     )

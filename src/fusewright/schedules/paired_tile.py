@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fusewright.kernel.expr import Buffer, Expr, Load, Op, Var, index, known, minimum, select
+from fusewright.kernel.expr import Buffer, Expr, Load, Op, Var, const, index, known, minimum, select
 from fusewright.kernel.loops import CallC, Kernel
 from fusewright.schedules.pack import PIECE, STEPS
 from fusewright.schedules.tile import Left, Right
@@ -16,19 +16,29 @@ FEWEST_AHEAD = 2  # rows of the next panel that a turn asks for
 
 
 @dataclass(frozen=True)
+class Behind:
+    """What belongs to the rows of a block besides their steps: EXTRA elements of each, from `start` of `memory` on, and
+    whether one of these rows has a scale that must be undone."""
+
+    memory: Buffer
+    start: Expr
+    scaled: Expr
+
+
+@dataclass(frozen=True)
 class Strips:
     """Where the rows of a block lie: how many elements from a row of a strip to the next, from a piece of its steps
     along k to the next, and from a strip to the next.
 
-    With `twins` the rows of a strip lie two by two in turns. What belongs to a row besides is at `extra(row)`, counted
-    from the start of the block, or (None) behind its steps.
+    With `twins` the rows of a strip lie two by two in turns. What belongs to a row besides is where `behind` tells, or
+    (None) behind its steps.
     """
 
     row: int
     piece: int
     strip: int
     twins: bool = False
-    extra: Callable[[Expr], tuple[Buffer, Expr]] | None = None
+    behind: Callable[[], Behind] | None = None
 
     def ahead(self, i: Expr, pairs: int, height: int) -> list[tuple[Expr, int]]:
         """What turn i (by twos) of a piece with so many pairs asks for of the next piece, which a tile of this height
@@ -186,9 +196,9 @@ def emit_pairs(
     if vectors != 1 or left.taps or k is None:
         raise ValueError(f"pairs come in tiles of one vector, not {vectors}, with k known and without taps")
     lanes, extras = kernel.lanes, None
-    if strips.extra is not None:
-        memory, place = strips.extra(left.base // strips.row)
-        extras = memory, kernel.let(place, "extra")
+    behind = None if strips.behind is None else strips.behind()
+    if behind is not None:
+        extras = behind.memory, kernel.let(behind.start + left.base // strips.row * EXTRA, "extra")
     lines = _Lines(dtype, left, k, strips, strips.twins and right.few, extras)
 
     strip = kernel.let(left.base // strips.strip if strip is None else strip, "strip")
@@ -202,7 +212,24 @@ def emit_pairs(
         for m, c in enumerate(acc):
             kernel.assign(c, Op(dtype, True, "fma", (lines.step(m, i), row, c)))
     scales = kernel.let(_columns(kernel, dtype, right, index(k + 1)), "scales")
-    for m, c in enumerate(acc):
-        y = kernel.let(c * (scales * lines.extra(m, 1)), f"y{m}")
+    for m, result in enumerate(_undo_scales(kernel, lines, acc, scales, behind)):
+        y = kernel.let(result, f"y{m}")
         for r, own in lines.rows_of(m, y):
             finish(r, 0, own if own is y else kernel.let(own, f"y{r}"))
+
+
+def _undo_scales(kernel: Kernel, lines: _Lines, acc: list[Var], scales: Expr, behind: Behind | None) -> list[Expr]:
+    """The results of a tile, whose rows and columns had been scaled. Few blocks have rows that had: those of others
+    are spared a multiplication for each vector."""
+
+    def both(line: int) -> Expr:
+        return acc[line] * (scales * lines.extra(line, 1))
+
+    if behind is None:
+        return [both(m) for m in range(lines.count)]
+    left = kernel.mutable(scales, "left")
+    with kernel.when(behind.scaled):
+        for m, c in enumerate(acc):
+            kernel.assign(c, both(m))
+        kernel.assign(left, Op(lines.dtype, True, "splat", (const(1, lines.dtype),)))
+    return [c * left for c in acc]

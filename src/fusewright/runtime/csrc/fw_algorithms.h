@@ -335,8 +335,9 @@ FW_FN void fw_balance_twins_scaled_f32(const float *from, int64_t at, int64_t ot
     fw_balance_twins(from + at, from + other, factors, k, to + to_at, step);
 }
 /* What `rows` rows of k elements, `step` apart, need to be read where they lie: to[rows * step] and behind hold for each
- * row what stands behind a balanced one, and then 0. If one row's mean square is not between 1/64 and 16, nor all of it
- * is 0, they all are copied to `to`, as far apart, those balanced of which that is so, and the last number is 1. */
+ * row what stands behind a balanced one, and then 0 if 1 undoes the scale of each, else 1. If one row's mean square is not
+ * between 1/64 and 16, nor all of it is 0, they all are copied to `to`, as far apart, those balanced of which that is so,
+ * and the last number is 2. */
 FW_FN int fw_about_one(float squares, int64_t k) {
     return squares > (float)k * 0x1p-6f && squares < (float)k * 0x1p4f;
 }
@@ -366,7 +367,7 @@ static void __attribute__((unused, noinline, cold)) fw_balance_rows_again(
             fw_store_some_f32(to + i, fw_load_some_f32(from + i, k - i) * row.scale, k - i);
         behind[2 * r] = -row.products, behind[2 * r + 1] = row.undone;
     }
-    behind[2 * rows] = copied;
+    behind[2 * rows] = 1 + copied;
 }
 /* The same of four rows, if none has to be scaled: whether that is so. */
 FW_FN int fw_behind_rows(const float *from, int64_t step, int64_t k, float *behind) {
